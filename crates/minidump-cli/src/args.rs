@@ -1,0 +1,277 @@
+//! The command line.
+
+mod check;
+mod values;
+
+use crate::stream_names;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use minidump_writer::snapshot::MemoryMode;
+use minidump_writer::{Format, Pid};
+use std::ffi::OsStr;
+use std::path::PathBuf;
+use std::time::Duration;
+use values::{parse_address, parse_annotation, parse_pid, parse_range, parse_size, parse_tid, parse_time};
+
+/// Dumps a live process to a minidump, and shows minidumps.
+#[derive(Debug, Parser)]
+#[command(name = "minidump-writer", version, propagate_version = true)]
+pub struct Arguments {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What the program can do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Stop a process for an instant, write a dump of it, and let it run on
+    Dump(Box<DumpArguments>),
+    /// Show what a minidump holds: why it was taken, threads with their stacks, modules
+    Show(ShowArguments),
+}
+
+/// Arguments of `dump`.
+#[derive(Debug, Args)]
+pub struct DumpArguments {
+    /// Id of the process
+    #[arg(value_parser = parse_pid, allow_negative_numbers = true)]
+    pub pid: Pid,
+    /// The thread to put first and to keep most stack of [default: the main thread]
+    #[arg(long, value_parser = parse_tid, allow_negative_numbers = true)]
+    pub tid: Option<u32>,
+    /// Longest that the process may stand still, such as 500ms, 5s or 2
+    /// [default: 5s; 120s with --memory full, and what is not written by then is missing]
+    #[arg(long, value_name = "TIME", value_parser = parse_time, allow_negative_numbers = true)]
+    pub deadline: Option<Duration>,
+    /// Where the dump goes and how.
+    #[command(flatten)]
+    pub output: OutputArguments,
+    /// Which memory it holds.
+    #[command(flatten)]
+    pub memory: MemoryArguments,
+    /// What it tells besides.
+    #[command(flatten)]
+    pub contents: ContentArguments,
+}
+
+/// Where a dump goes and how.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Output")]
+pub struct OutputArguments {
+    /// Where the dump goes; `-` is the standard output
+    /// [default: NAME-PID.dmp or .core, with --compress and .zst behind it, in the current directory]
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    /// Format of the dump
+    #[arg(long, value_enum, default_value_t, hide_possible_values = true, value_name = "minidump|core")]
+    pub format: FormatName,
+    /// Compress the dump with zstd, when the process runs again. Full memory without --cow waits for that in a
+    /// temporary file as large as the memory, beside the dump
+    #[arg(long)]
+    pub compress: bool,
+    /// Show the dump when it is written
+    #[arg(long)]
+    pub show: bool,
+    /// Print one JSON object on the standard output
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Which memory a dump holds.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Memory")]
+pub struct MemoryArguments {
+    /// Memory to keep: stacks; also what registers and stacks point at; all that is readable
+    #[arg(
+        long = "memory",
+        value_enum,
+        default_value_t,
+        hide_possible_values = true,
+        value_name = "stacks|indirect|full"
+    )]
+    pub mode: MemoryName,
+    /// With --memory full: let the process run on at once and write from a copy-on-write copy of it
+    #[arg(long)]
+    pub cow: bool,
+    /// Most memory to keep, such as 64K, 2M or 1.5G; every thread keeps the innermost part of its stack
+    #[arg(long, value_name = "SIZE", value_parser = parse_size, allow_negative_numbers = true)]
+    pub size_limit: Option<u64>,
+    /// Keep this memory too, such as 0x7f0012345678:4K; may be repeated
+    #[arg(long, value_name = "ADDR:SIZE", value_parser = parse_range)]
+    pub app_memory: Vec<(u64, u64)>,
+    /// Keep only the stacks that refer to the module or mapping at this address, and the blamed one
+    #[arg(long, value_name = "ADDR", value_parser = parse_address)]
+    pub stacks_referring_to: Option<u64>,
+}
+
+/// What a dump tells besides memory.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Privacy and contents")]
+pub struct ContentArguments {
+    /// Overwrite all of the stacks but pointers to stacks, code and modules, and small integers
+    #[arg(long)]
+    pub sanitize: bool,
+    /// Leave out streams of a minidump, such as environ,cmdline,maps; see docs/minidump-format.md for the names
+    #[arg(long, value_name = "STREAM,...", value_delimiter = ',', value_parser = stream_names::parse)]
+    pub omit: Vec<u32>,
+    /// Keep the values of environment variables whose names look secret; they are blanked otherwise
+    #[arg(long)]
+    pub keep_environ: bool,
+    /// Store a key and a value for readers to show; may be repeated
+    #[arg(long, value_name = "KEY=VALUE", value_parser = parse_annotation)]
+    pub annotate: Vec<(String, String)>,
+}
+
+/// Arguments of `show`.
+#[derive(Debug, Args)]
+pub struct ShowArguments {
+    /// The minidump, which may be compressed with zstd
+    pub file: PathBuf,
+    /// Print one JSON object, see docs/show-json.md
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Formats of dumps.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum FormatName {
+    /// Microsoft's minidump.
+    #[default]
+    Minidump,
+    /// An ELF core.
+    Core,
+}
+
+impl From<FormatName> for Format {
+    fn from(name: FormatName) -> Self {
+        match name {
+            FormatName::Minidump => Self::Minidump,
+            FormatName::Core => Self::ElfCore,
+        }
+    }
+}
+
+/// Kinds of memory.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum MemoryName {
+    /// Stacks.
+    #[default]
+    Stacks,
+    /// Those, and what they point at.
+    Indirect,
+    /// All.
+    Full,
+}
+
+impl From<MemoryName> for MemoryMode {
+    fn from(name: MemoryName) -> Self {
+        match name {
+            MemoryName::Stacks => Self::Stacks,
+            MemoryName::Indirect => Self::Indirect,
+            MemoryName::Full => Self::Full,
+        }
+    }
+}
+
+impl DumpArguments {
+    /// Whether the dump itself goes to the standard output.
+    pub fn to_stdout(&self) -> bool {
+        self.output.output.as_deref().map(std::path::Path::as_os_str) == Some(OsStr::new("-"))
+    }
+
+    /// Whether the process stands still until all of the dump has been written.
+    pub fn holds_the_process(&self) -> bool {
+        self.memory.mode == MemoryName::Full && !self.memory.cow
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory as _;
+
+    fn dump(arguments: &[&str]) -> Result<DumpArguments, clap::Error> {
+        let all = ["minidump-writer", "dump"].iter().chain(arguments);
+        match Arguments::try_parse_from(all).and_then(Arguments::checked)?.command {
+            Command::Dump(dump) => Ok(*dump),
+            other @ Command::Show(_) => panic!("dump was asked for, not {other:?}"),
+        }
+    }
+
+    #[test]
+    fn the_definition_is_consistent() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn all_options_of_dump_arrive() {
+        let line = "42 -o x.dmp --tid 43 --deadline 500ms --show --json --memory indirect --size-limit 2M \
+                    --app-memory 0x1000:4K --app-memory 0x9000:1 --stacks-referring-to 0x5000 --omit environ,Maps \
+                    --omit 12 --keep-environ --annotate a=1 --annotate b= --compress --format minidump";
+        let arguments = dump(&line.split_whitespace().collect::<Vec<_>>()).unwrap();
+        assert_eq!((arguments.pid, arguments.tid), (42, Some(43)));
+        assert_eq!(arguments.deadline, Some(Duration::from_millis(500)));
+        let DumpArguments { output, memory, contents, .. } = arguments;
+        assert_eq!(output.output.unwrap().to_str(), Some("x.dmp"));
+        assert!(output.show && output.json && output.compress);
+        assert_eq!(output.format, FormatName::Minidump);
+        assert_eq!((memory.mode, memory.cow), (MemoryName::Indirect, false));
+        assert_eq!((memory.size_limit, memory.stacks_referring_to), (Some(2 << 20), Some(0x5000)));
+        assert_eq!(memory.app_memory, [(0x1000, 4096), (0x9000, 1)]);
+        assert_eq!(contents.omit, [0x4767_0007, 0x4767_0009, 12]);
+        assert!(contents.keep_environ && !contents.sanitize);
+        assert_eq!(contents.annotate, [("a".into(), "1".into()), ("b".into(), String::new())]);
+    }
+
+    #[test]
+    fn the_defaults_are_a_small_minidump() {
+        let arguments = dump(&["42"]).unwrap();
+        assert_eq!(arguments.output.format, FormatName::Minidump);
+        assert_eq!(arguments.memory.mode, MemoryName::Stacks);
+        assert!(!arguments.holds_the_process() && !arguments.to_stdout());
+    }
+
+    #[test]
+    fn only_full_memory_without_a_copy_holds_the_process() {
+        assert!(dump(&["42", "--memory", "full"]).unwrap().holds_the_process());
+        assert!(!dump(&["42", "--memory", "full", "--cow"]).unwrap().holds_the_process());
+    }
+
+    #[test]
+    fn impossible_process_ids_are_told_apart() {
+        for (text, part) in [
+            ("0", "0 is no process"),
+            ("-5", "is positive"),
+            ("abc", "is a number"),
+            ("", "is a number"),
+            ("1.5", "is a number"),
+            ("2147483648", "so large"),
+            ("99999999999999999999", "so large"),
+        ] {
+            let message = dump(&[text]).unwrap_err().to_string();
+            assert!(message.contains(part), "{text}: {message}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_combined_is_refused_with_the_way_out() {
+        for (line, parts) in [
+            ("1 -o - --json", ["--json and -o -", "-o FILE"]),
+            ("1 -o - --show", ["--show and -o -", "-o FILE"]),
+            ("1 --sanitize --memory indirect", ["--sanitize", "--memory stacks"]),
+            ("1 --sanitize --memory full", ["--sanitize", "--memory stacks"]),
+            ("1 --cow", ["--cow", "--memory full"]),
+            ("1 --cow --memory indirect", ["--cow", "--memory full"]),
+            ("1 --size-limit 1M --memory full", ["--size-limit", "--memory indirect"]),
+            ("1 --stacks-referring-to 1 --memory full", ["--stacks-referring-to", "--memory full"]),
+            ("1 --omit maps --format core", ["--omit", "--format minidump"]),
+            ("1 --show --format core", ["--show", "gdb"]),
+            ("1 --annotate a=1 --annotate a=2", ["\"a\"", "twice"]),
+        ] {
+            let message = dump(&line.split(' ').collect::<Vec<_>>()).unwrap_err().to_string();
+            assert!(parts.iter().all(|part| message.contains(part)), "{line}: {message}");
+        }
+        assert!(dump(&["1", "-o", "-"]).unwrap().to_stdout());
+        assert!(!dump(&["1", "-o", "./-", "--json"]).unwrap().to_stdout());
+    }
+}

@@ -1,0 +1,54 @@
+//! How the program ends: the exit codes and the sentence that goes with them.
+
+use crate::text;
+use std::io;
+use std::process::ExitCode;
+
+/// The work is done.
+pub const DONE: u8 = 0;
+/// The work failed; standard error says why.
+pub const FAILED: u8 = 1;
+/// The command line makes no sense; standard error says why.
+pub const USAGE: u8 = 2;
+
+/// Why the program ends without having done its work.
+#[derive(Debug)]
+pub enum Failure {
+    /// The command line cannot be followed, or asks for the help text.
+    Usage(clap::Error),
+    /// One sentence: what failed and what to do about it.
+    Failed(String),
+    /// The reader of the standard output has gone. It knows, so there is nothing to tell.
+    ReaderGone,
+}
+
+impl Failure {
+    /// A failure of writing to the standard output.
+    pub fn of_output(error: &io::Error) -> Self {
+        if error.kind() == io::ErrorKind::BrokenPipe {
+            return Self::ReaderGone;
+        }
+        Self::Failed(format!("cannot write to the standard output: {error}; send it elsewhere"))
+    }
+}
+
+/// Tells what went wrong and gives the exit code.
+pub fn report(result: Result<(), Failure>) -> ExitCode {
+    ExitCode::from(match result {
+        Ok(()) | Err(Failure::ReaderGone) => DONE,
+        Err(Failure::Failed(sentence)) => {
+            text::complain("error", &sentence);
+            FAILED
+        }
+        Err(Failure::Usage(error)) => {
+            // Help and version go to the standard output and are no failure.
+            let wrong = error.use_stderr();
+            match error.print() {
+                Ok(()) if !wrong => DONE,
+                Err(error) if !wrong && error.kind() != io::ErrorKind::BrokenPipe => FAILED,
+                _ if wrong => USAGE,
+                _ => DONE,
+            }
+        }
+    })
+}

@@ -1,0 +1,54 @@
+//! From arguments to what the library is asked for.
+
+use crate::args::DumpArguments;
+use crate::exit::Failure;
+use crate::proc_maps;
+use minidump_writer::DumpOptions;
+use minidump_writer::snapshot::MemoryPolicy;
+
+/// The options of a dump. Looks at the process only for `--stacks-referring-to`.
+pub fn of(arguments: &DumpArguments) -> Result<DumpOptions, Failure> {
+    let mut options = DumpOptions::default();
+    options.blamed_thread = arguments.tid;
+    options.format = arguments.output.format.into();
+    options.memory = policy(arguments)?;
+    options.copy_on_write = arguments.memory.cow;
+    options.sanitize = arguments.contents.sanitize;
+    options.omit.clone_from(&arguments.contents.omit);
+    options.keep_environ = arguments.contents.keep_environ;
+    options.annotations.clone_from(&arguments.contents.annotate);
+    if let Some(deadline) = arguments.deadline {
+        options.deadline = deadline;
+        options.hold_limit = deadline;
+    }
+    Ok(options)
+}
+
+fn policy(arguments: &DumpArguments) -> Result<MemoryPolicy, Failure> {
+    let mut policy = MemoryPolicy { mode: arguments.memory.mode.into(), ..MemoryPolicy::default() };
+    policy.application.clone_from(&arguments.memory.app_memory);
+    if let Some(limit) = arguments.memory.size_limit {
+        policy.budget = limit;
+    }
+    if let Some(address) = arguments.memory.stacks_referring_to {
+        policy.only_stacks_referring_to = Some(referred(arguments, address)?);
+    }
+    Ok(policy)
+}
+
+/// The range that stacks shall refer to: the module or mapping at `address`.
+fn referred(arguments: &DumpArguments, address: u64) -> Result<(u64, u64), Failure> {
+    let pid = arguments.pid;
+    let text = std::fs::read(format!("/proc/{pid}/maps")).unwrap_or_default();
+    if text.is_empty() {
+        // There is no such process, or it may not be looked at: the library has better words for that.
+        return Ok((address, 1));
+    }
+    proc_maps::module_at(&text, address).ok_or_else(|| {
+        let sentence = format!(
+            "process {pid} has nothing mapped at {address:#x}, so no stack can refer to it; /proc/{pid}/maps lists \
+             what it has"
+        );
+        Failure::Failed(sentence)
+    })
+}

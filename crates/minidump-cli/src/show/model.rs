@@ -1,0 +1,205 @@
+//! What `show` found in a dump, as plain data. Serialised, it is the JSON that docs/show-json.md describes.
+
+use minidump_unwind::FrameTrust;
+use serde::{Serialize, Serializer};
+
+/// An address, written in hexadecimal: `"0x7f0012345678"`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Address(pub u64);
+
+impl Serialize for Address {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&format_args!("{:#x}", self.0))
+    }
+}
+
+/// A dump.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct Dump {
+    /// Path of the file.
+    pub file: String,
+    /// Size of the file.
+    pub bytes: u64,
+    /// When the dump was taken, in seconds since 1970.
+    pub taken_at: u64,
+    /// Why it was taken.
+    pub crash: Crash,
+    /// The machine and its operating system.
+    pub system: System,
+    /// The process.
+    pub process: Process,
+    /// Its threads, the blamed one first.
+    pub threads: Vec<Thread>,
+    /// Its modules, by ascending address.
+    pub modules: Vec<Module>,
+    /// Its memory.
+    pub memory: Memory,
+    /// What the writer could not capture, as it wrote it.
+    pub soft_errors: Vec<serde_json::Value>,
+    /// What of the dump could not be read, or was left out here.
+    pub warnings: Vec<String>,
+}
+
+/// Why a dump was taken.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct Crash {
+    /// Whether the process crashed. If not, somebody asked for the dump.
+    pub crashed: bool,
+    /// The reason in the words of the operating system.
+    pub reason: Option<String>,
+    /// The faulting address, or where the thread was.
+    pub address: Option<Address>,
+    /// The thread that crashed or is blamed.
+    pub thread: Option<u32>,
+}
+
+/// Where the process ran.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct System {
+    /// Operating system: `Linux`.
+    pub os: String,
+    /// Its version and build.
+    pub os_version: String,
+    /// The distribution, from its release file.
+    pub distribution: Option<String>,
+    /// Processor architecture: `amd64`.
+    pub cpu: String,
+    /// Vendor and model of the processor.
+    pub cpu_info: Option<String>,
+    /// How many processors.
+    pub processors: u8,
+}
+
+/// The process as a whole. Times in seconds.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct Process {
+    /// Process id.
+    pub pid: Option<u32>,
+    /// File name of the executable.
+    pub name: Option<String>,
+    /// The arguments it was started with.
+    pub command_line: Option<Vec<String>>,
+    /// When it started, since 1970.
+    pub started_at: Option<u64>,
+    /// How old it was.
+    pub uptime: Option<u64>,
+    /// CPU time in user mode.
+    pub user_time: Option<u64>,
+    /// CPU time in the kernel.
+    pub kernel_time: Option<u64>,
+}
+
+/// A thread.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct Thread {
+    /// Thread id.
+    pub id: u32,
+    /// Name.
+    pub name: Option<String>,
+    /// Whether this thread crashed, or was pointed at when the dump was taken.
+    pub blamed: bool,
+    /// Its stack, innermost frame first.
+    pub frames: Vec<Frame>,
+    /// How many frames were left out of the middle of `frames`.
+    pub frames_omitted: usize,
+    /// Why the stack is missing or incomplete.
+    pub note: Option<String>,
+}
+
+/// A function on a stack.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Frame {
+    /// Number, from 0 for the innermost. Inlined functions count.
+    pub index: usize,
+    /// The instruction executed: of the innermost function the next one, of others one inside their call.
+    pub instruction: Address,
+    /// The function, demangled.
+    pub function: Option<String>,
+    /// How far behind the start of the function the instruction is. Unknown for inlined functions.
+    pub function_offset: Option<Address>,
+    /// Source file.
+    pub file: Option<String>,
+    /// Line in it, from 1.
+    pub line: Option<u32>,
+    /// File name of the module.
+    pub module: Option<String>,
+    /// How far behind the base of the module the instruction is.
+    pub module_offset: Option<Address>,
+    /// Whether the compiler inlined this function into that of the next frame.
+    pub inlined: bool,
+    /// How the frame was found.
+    pub trust: Trust,
+}
+
+/// How a frame was found, from the most to the least trustworthy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Trust {
+    /// The registers say so.
+    Context,
+    /// The caller's call frame information says so.
+    CallFrameInfo,
+    /// The frame pointer says so.
+    FramePointer,
+    /// It looks like a return address.
+    Scan,
+    /// Told by somebody else.
+    Unknown,
+}
+
+impl From<FrameTrust> for Trust {
+    fn from(trust: FrameTrust) -> Self {
+        match trust {
+            FrameTrust::Context => Self::Context,
+            FrameTrust::CallFrameInfo => Self::CallFrameInfo,
+            FrameTrust::FramePointer => Self::FramePointer,
+            FrameTrust::Scan | FrameTrust::CfiScan => Self::Scan,
+            FrameTrust::PreWalked | FrameTrust::None => Self::Unknown,
+        }
+    }
+}
+
+/// A loaded image.
+#[derive(Debug, Clone, Serialize)]
+pub struct Module {
+    /// Its first address.
+    pub base: Address,
+    /// Its size in bytes.
+    pub size: u64,
+    /// Build id in hexadecimal, or what else identifies it.
+    pub id: Option<String>,
+    /// Path.
+    pub path: String,
+    /// Version, when it has one.
+    pub version: Option<String>,
+    /// What came of looking for its file on this machine.
+    pub symbols: SymbolsFound,
+}
+
+/// What came of looking for the file of a module.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SymbolsFound {
+    /// No frame needed it.
+    #[default]
+    NotNeeded,
+    /// The very build was found, with source lines.
+    Lines,
+    /// The very build was found, with function names at most.
+    Names,
+    /// Nothing was found under its path.
+    Missing,
+    /// Another build, or something else than an ELF file, was found.
+    Mismatch,
+}
+
+/// The memory in a dump.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct Memory {
+    /// Ranges held.
+    pub ranges: u64,
+    /// Bytes held.
+    pub bytes: u64,
+    /// Regions of the process's memory map, held or not.
+    pub regions: Option<u64>,
+}

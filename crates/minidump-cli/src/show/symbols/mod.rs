@@ -1,0 +1,137 @@
+//! Function names, source lines and call frame information from the files of this machine.
+//!
+//! A file is used only when it is the very build that the dump names. Files are opened when the first frame needs
+//! them. Registers of callers are recovered for x86-64; on other processors the unwinder follows frame pointers.
+
+mod cfi;
+mod elf;
+mod expression;
+mod files;
+mod lines;
+mod loaded;
+mod table;
+mod vdso;
+
+pub use files::open_without_waiting;
+
+use super::model::SymbolsFound;
+use async_trait::async_trait;
+use files::Identity;
+use loaded::Loaded;
+use minidump::{MinidumpModuleList, Module, UnifiedMemoryInfo, UnifiedMemoryInfoList};
+use minidump_unwind::{FileError, FileKind, FillSymbolError, FrameSymbolizer, FrameWalker, SymbolProvider};
+use std::collections::{HashMap, HashSet};
+use std::path::PathBuf;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// Serves the unwinder from local files.
+pub struct LocalSymbols {
+    /// What the dump says about its modules, by base address.
+    modules: HashMap<u64, Identity>,
+    /// Executable regions, by address; none when the dump does not tell.
+    executable: Vec<(u64, u64)>,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    loaded: HashMap<u64, Result<Box<Loaded>, SymbolsFound>>,
+    /// Where functions were interrupted by a signal: exact addresses among the return addresses.
+    interrupted: HashSet<u64>,
+}
+
+impl LocalSymbols {
+    /// A provider for the modules of a dump. `regions` tells code from data; `pid` is the process, which may be alive.
+    pub fn new(
+        modules: &MinidumpModuleList,
+        regions: Option<&UnifiedMemoryInfoList>,
+        pid: Option<u32>,
+    ) -> Self {
+        let identities = modules.iter().map(|module| (module.base_address(), Identity::new(module, pid)));
+        let mut executable: Vec<(u64, u64)> = regions
+            .into_iter()
+            .flat_map(UnifiedMemoryInfoList::iter)
+            .filter(UnifiedMemoryInfo::is_executable)
+            .filter_map(|region| region.memory_range().map(|range| (range.start, range.end)))
+            .collect();
+        executable.sort_unstable();
+        Self { modules: identities.collect(), executable, state: Mutex::default() }
+    }
+
+    /// What was found for the modules that were needed, by base address.
+    pub fn found(&self) -> HashMap<u64, SymbolsFound> {
+        let state = self.state();
+        let found = state.loaded.iter().map(|(base, loaded)| {
+            (*base, loaded.as_ref().map_or_else(|missing| *missing, |loaded| loaded.found()))
+        });
+        found.collect()
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether there may be code at `address`.
+    fn may_be_code(&self, address: u64) -> bool {
+        let next = self.executable.partition_point(|(start, _)| *start <= address);
+        let region = next.checked_sub(1).and_then(|index| self.executable.get(index));
+        self.executable.is_empty() || region.is_some_and(|(_, end)| address <= *end)
+    }
+}
+
+impl State {
+    fn module(&mut self, base: u64, modules: &HashMap<u64, Identity>) -> Option<&mut Loaded> {
+        let entry = self.loaded.entry(base).or_insert_with(|| {
+            let identity = modules.get(&base).ok_or(SymbolsFound::Missing)?;
+            Loaded::load(base, identity).map(Box::new)
+        });
+        entry.as_deref_mut().ok()
+    }
+
+    /// The address to look up for a frame whose address is `instruction`. That of a caller was moved back into the
+    /// call, which is wrong when there was none because a signal interrupted the function.
+    fn exact(&self, instruction: u64) -> u64 {
+        let next = instruction.wrapping_add(1);
+        if self.interrupted.contains(&next) { next } else { instruction }
+    }
+}
+
+#[async_trait]
+impl SymbolProvider for LocalSymbols {
+    async fn fill_symbol(
+        &self,
+        module: &(dyn Module + Sync),
+        frame: &mut (dyn FrameSymbolizer + Send),
+    ) -> Result<(), FillSymbolError> {
+        let mut state = self.state();
+        let address = state.exact(frame.get_instruction());
+        if !self.may_be_code(address) {
+            // A success without a name tells the unwinder that a supposed return address is none.
+            return Ok(());
+        }
+        let loaded = state.module(module.base_address(), &self.modules).ok_or(FillSymbolError {})?;
+        loaded.fill(address, frame)
+    }
+
+    async fn walk_frame(
+        &self,
+        module: &(dyn Module + Sync),
+        walker: &mut (dyn FrameWalker + Send),
+    ) -> Option<()> {
+        let mut state = self.state();
+        let address = state.exact(walker.get_instruction());
+        let step = state.module(module.base_address(), &self.modules)?.step(address, walker)?;
+        if let Some(interrupted) = step.interrupted {
+            state.interrupted.insert(interrupted);
+        }
+        Some(())
+    }
+
+    async fn get_file_path(
+        &self,
+        _module: &(dyn Module + Sync),
+        _kind: FileKind,
+    ) -> Result<PathBuf, FileError> {
+        Err(FileError::NotFound)
+    }
+}

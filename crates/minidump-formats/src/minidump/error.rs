@@ -1,0 +1,56 @@
+use std::io;
+
+/// Why there is no minidump, or no such section.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum FormatError {
+    /// Something lies where the 32-bit offsets of the format do not reach. Only memory may lie there.
+    #[error("{size} bytes at offset {offset:#x} are out of reach of a 32-bit offset")]
+    OutOfReach {
+        /// Offset in the file.
+        offset: u64,
+        /// Size in bytes.
+        size: u64,
+    },
+    /// A list has more entries than its 32-bit count can tell, or an index lies behind its end.
+    #[error("{count} entries do not fit the list")]
+    Count {
+        /// The count or index.
+        count: u64,
+    },
+    /// Two sections have the same stream type. Readers refuse such files.
+    #[error("two sections have the stream type {stream_type:#x}")]
+    DuplicateStream {
+        /// The type.
+        stream_type: u32,
+    },
+    /// A planned memory range runs over the end of the address space, or the plan as a whole over 2^64 bytes.
+    #[error("the memory range at {address:#x} with {size} bytes runs over the end of the address space")]
+    BadRange {
+        /// First address.
+        address: u64,
+        /// Size in bytes.
+        size: u64,
+    },
+    /// A structure could not be encoded.
+    #[error("a structure could not be encoded: {source}")]
+    Encode {
+        /// What the encoder said.
+        #[from]
+        source: scroll::Error,
+    },
+    /// The soft errors could not be turned into JSON.
+    #[error("the soft errors could not be encoded: {source}")]
+    Json {
+        /// What the encoder said.
+        #[from]
+        source: serde_json::Error,
+    },
+    /// The output refused the dump.
+    #[error("the dump could not be written: {source}")]
+    Output {
+        /// What it said.
+        #[source]
+        source: io::Error,
+    },
+}

@@ -1,0 +1,248 @@
+use super::holes::write_locator;
+use super::memory_block::MemoryBlock;
+use super::memory_writer::size_of_encoded;
+use super::streams::{
+    DsoDebugSection, ExceptionSection, HandleDataSection, MemoryInfoListSection, MemoryListSection,
+    MiscInfoSection, ModuleListSection, SoftErrorsSection, SystemInfoSection, ThreadExtraSection,
+    ThreadInfoListSection, ThreadListSection, ThreadNamesSection, XsaveAreas, linux_texts,
+};
+use super::tail::{MEMORY_ALIGNMENT, Tail, place};
+use super::{
+    DirSection, FormatError, HOLE_TABLE_STREAM, MDRawDirectory, MemoryWriter, SectionWriter,
+    XSAVE_LIST_STREAM, time,
+};
+use minidump_common::format::{MINIDUMP_HEADER, MINIDUMP_STREAM_TYPE};
+use minidump_snapshot::{MemoryPlan, PlannedRange, Snapshot, SoftError, Stage};
+
+/// Streams that are entered besides the sections: soft errors, XSAVE areas, hole locator, memory list.
+const OWN_SLOTS: usize = 4;
+
+/// `MiniDumpWithHandleData`, `MiniDumpWithFullMemoryInfo` and `MiniDumpWithThreadInfo` of `MINIDUMP_TYPE`.
+/// Source: <https://learn.microsoft.com/windows/win32/api/minidumpapiset/ne-minidumpapiset-minidump_type>.
+const WITH_HANDLE_DATA: u64 = 0x4;
+const WITH_FULL_MEMORY_INFO: u64 = 0x800;
+const WITH_THREAD_INFO: u64 = 0x1000;
+
+/// What a caller may decide about the file.
+#[derive(Clone)]
+pub struct LayoutOptions<'a> {
+    /// Streams of the application, behind the small streams.
+    pub extra_sections: &'a [&'a dyn SectionWriter],
+    /// The source is known to hold every byte of the plan, as an arena does that was filled before. The file then has
+    /// no table of holes. Default false.
+    pub source_is_complete: bool,
+    /// Most holes that are listed, in the file and in [`Written::holes`](super::Written::holes). Each takes 16 bytes
+    /// of the file whether it is used or not. Default 512.
+    pub hole_capacity: u32,
+}
+
+impl Default for LayoutOptions<'_> {
+    fn default() -> Self {
+        Self { extra_sections: &[], source_is_complete: false, hole_capacity: 512 }
+    }
+}
+
+/// A file that is laid out to the last byte, and lacks only the target's memory.
+#[derive(Debug)]
+pub struct Layout<'a> {
+    /// The file up to the first XSAVE area.
+    pub(crate) head: Vec<u8>,
+    pub(crate) areas: XsaveAreas<'a>,
+    pub(crate) ranges: &'a [PlannedRange],
+    pub(crate) page_size: u64,
+    pub(crate) hole_capacity: u32,
+    pub(crate) tail: Tail,
+    soft_errors: Vec<SoftError>,
+}
+
+impl Layout<'_> {
+    /// Exact size of the file in bytes.
+    #[must_use]
+    pub fn total_size(&self) -> u64 {
+        self.tail.total
+    }
+
+    /// Offset in the file of the first byte of memory.
+    #[must_use]
+    pub fn memory_offset(&self) -> u64 {
+        self.tail.memory
+    }
+
+    /// The memory is listed in a `Memory64List`, because 32-bit offsets do not reach the end of the file.
+    #[must_use]
+    pub fn uses_memory64(&self) -> bool {
+        self.tail.wide
+    }
+
+    /// Streams that the file goes without, and why. The file says so, too.
+    #[must_use]
+    pub fn soft_errors(&self) -> &[SoftError] {
+        &self.soft_errors
+    }
+}
+
+/// Lays out the dump of `snapshot` with the memory of `plan`. Pure: it reads no memory and writes no file.
+///
+/// Memory use is the size of everything but the target's memory.
+///
+/// # Errors
+/// Two sections have the same type, the plan is no plan of one address space, or the list of memory or the directory
+/// lie out of reach of 32-bit offsets. Any other stream that cannot be written is left out with a soft error.
+pub fn layout<'a>(
+    snapshot: &'a Snapshot,
+    plan: &'a MemoryPlan,
+    options: &LayoutOptions<'_>,
+) -> Result<Layout<'a>, FormatError> {
+    let block = MemoryBlock::new(plan)?;
+    let own = sections(snapshot, plan);
+    let texts: Vec<_> = snapshot.linux.iter().flat_map(linux_texts).collect();
+    let mut ordered: Vec<&dyn SectionWriter> = own.iter().map(Box::as_ref).collect();
+    ordered.extend(options.extra_sections);
+    ordered.extend(texts.iter().map(|text| text as &dyn SectionWriter));
+    refuse_duplicates(&ordered)?;
+
+    let page_size = page_size(snapshot);
+    let hole_capacity = hole_capacity(options.hole_capacity, &block, page_size);
+    let mut file = FileHead::new(&ordered, &block)?;
+    for section in &ordered {
+        file.write_or_leave_out(*section)?;
+    }
+    let with_holes = (!options.source_is_complete).then_some(hole_capacity);
+    let areas = XsaveAreas::new(snapshot);
+    let (mut buffer, soft_errors, tail) = file.finish(snapshot, &areas, &block, with_holes)?;
+    buffer.resolve_memory(|address, size| block.locate(address, size)?.checked_add(tail.memory))?;
+    let head = buffer.into_bytes();
+    Ok(Layout { head, areas, ranges: block.ranges(), page_size, hole_capacity, tail, soft_errors })
+}
+
+/// The streams made from the snapshot, in the order of the file, without the texts.
+fn sections<'a>(snapshot: &'a Snapshot, plan: &'a MemoryPlan) -> Vec<Box<dyn SectionWriter + 'a>> {
+    let mut sections: Vec<Box<dyn SectionWriter + 'a>> = vec![
+        Box::new(ExceptionSection(snapshot)),
+        Box::new(ThreadListSection { snapshot, plan }),
+        Box::new(SystemInfoSection(snapshot)),
+        Box::new(ModuleListSection(snapshot)),
+        Box::new(ThreadNamesSection(snapshot)),
+        Box::new(MiscInfoSection(snapshot)),
+        Box::new(ThreadInfoListSection(snapshot)),
+        Box::new(ThreadExtraSection(snapshot)),
+    ];
+    // An empty map would hide the one in LinuxMaps from readers that prefer this stream.
+    if !snapshot.regions.is_empty() {
+        sections.push(Box::new(MemoryInfoListSection(snapshot)));
+    }
+    if !snapshot.handles.is_empty() {
+        sections.push(Box::new(HandleDataSection(snapshot)));
+    }
+    if let Some(debug) = snapshot.linux.as_ref().and_then(|facts| facts.dso_debug.as_ref()) {
+        sections.push(Box::new(DsoDebugSection(debug)));
+    }
+    sections
+}
+
+/// LLVM's reader refuses a file in which two streams have the same type.
+fn refuse_duplicates(sections: &[&dyn SectionWriter]) -> Result<(), FormatError> {
+    let mut types = vec![
+        u32::from(MINIDUMP_STREAM_TYPE::MemoryListStream),
+        u32::from(MINIDUMP_STREAM_TYPE::Memory64ListStream),
+        u32::from(MINIDUMP_STREAM_TYPE::MozSoftErrors),
+        HOLE_TABLE_STREAM,
+        XSAVE_LIST_STREAM,
+    ];
+    for section in sections {
+        let stream_type = section.section_type();
+        if types.contains(&stream_type) {
+            return Err(FormatError::DuplicateStream { stream_type });
+        }
+        types.push(stream_type);
+    }
+    Ok(())
+}
+
+fn page_size(snapshot: &Snapshot) -> u64 {
+    const SMALLEST: u64 = 4096;
+    Some(u64::from(snapshot.system.page_size))
+        .filter(|size| *size >= SMALLEST && size.is_power_of_two())
+        .unwrap_or(SMALLEST)
+}
+
+/// No more entries than there can be holes: every second page that a range touches, also in part.
+fn hole_capacity(wanted: u32, block: &MemoryBlock<'_>, page_size: u64) -> u32 {
+    let possible = block.ranges().iter().map(|range| (range.size / page_size).saturating_add(3) / 2);
+    let possible = possible.fold(0_u64, u64::saturating_add);
+    wanted.min(u32::try_from(possible).unwrap_or(u32::MAX))
+}
+
+/// The file up to the memory, while it grows.
+struct FileHead {
+    buffer: MemoryWriter,
+    directory: DirSection,
+    soft_errors: Vec<SoftError>,
+}
+
+impl FileHead {
+    fn new(sections: &[&dyn SectionWriter], block: &MemoryBlock<'_>) -> Result<Self, FormatError> {
+        let slots = sections.len().saturating_add(OWN_SLOTS);
+        let hints = sections.iter().map(|section| section.size_hint()).fold(0_usize, usize::saturating_add);
+        let fixed = size_of_encoded::<MINIDUMP_HEADER>() + 4096;
+        let lists = slots.saturating_add(block.ranges().len()).saturating_mul(16);
+        // A hint is only a hint: an absurd one from outside must not exhaust the memory.
+        let capacity = hints.saturating_add(lists).min(64 << 20).saturating_add(fixed);
+        let mut buffer = MemoryWriter::with_capacity(capacity);
+        let directory = DirSection::new(&mut buffer, slots)?;
+        Ok(Self { buffer, directory, soft_errors: Vec::new() })
+    }
+
+    fn enter(&mut self, entry: MDRawDirectory) -> Result<(), FormatError> {
+        self.directory.push(&mut self.buffer, entry)
+    }
+
+    fn write_or_leave_out(&mut self, section: &dyn SectionWriter) -> Result<(), FormatError> {
+        let start = self.buffer.position();
+        match section.write_section(&mut self.buffer) {
+            Ok(entry) => self.enter(MDRawDirectory { stream_type: section.section_type(), ..entry }),
+            Err(error) => {
+                self.buffer.truncate(start);
+                let message = format!("stream {:#x} was left out: {error}", section.section_type());
+                self.soft_errors.push(SoftError::new(Stage::Format, message));
+                Ok(())
+            }
+        }
+    }
+
+    /// Writes what comes last and must know the end of the file.
+    fn finish(
+        mut self,
+        snapshot: &Snapshot,
+        areas: &XsaveAreas<'_>,
+        block: &MemoryBlock<'_>,
+        hole_capacity: Option<u32>,
+    ) -> Result<(MemoryWriter, Vec<SoftError>, Tail), FormatError> {
+        let errors = SoftErrorsSection { captured: &snapshot.soft_errors, encoded: &self.soft_errors };
+        let entry = errors.write_section(&mut self.buffer)?;
+        self.enter(entry)?;
+        let list = areas.reserve(&mut self.buffer)?;
+        self.buffer.align(8);
+        let tail = place(self.buffer.position(), areas.size(), block, hole_capacity)?;
+        if let Some(list) = list {
+            let entry = areas.fill(&list, tail.areas, &mut self.buffer)?;
+            self.enter(entry)?;
+        }
+        if let (Some(table), Some(capacity)) = (tail.hole_table, hole_capacity) {
+            let entry = write_locator(&mut self.buffer, table, capacity)?;
+            self.enter(entry)?;
+        }
+        let entry = MemoryListSection { block, tail }.write_section(&mut self.buffer)?;
+        self.enter(entry)?;
+        self.buffer.align(MEMORY_ALIGNMENT);
+        let time = time::seconds(snapshot.captured_at_us);
+        self.directory.finish(&mut self.buffer, time, flags(snapshot))?;
+        Ok((self.buffer, self.soft_errors, tail))
+    }
+}
+
+fn flags(snapshot: &Snapshot) -> u64 {
+    let handles = if snapshot.handles.is_empty() { 0 } else { WITH_HANDLE_DATA };
+    let map = if snapshot.regions.is_empty() { 0 } else { WITH_FULL_MEMORY_INFO };
+    WITH_THREAD_INFO | handles | map
+}

@@ -1,0 +1,39 @@
+//! The minidump encoder.
+//!
+//! Encoding has two phases. [`layout`] is pure: it builds everything but the target's memory in one buffer and knows
+//! every offset and the exact size of the file. [`Layout::write`] then goes once from front to back, so the output
+//! needs no seeking and the memory is never held as a whole. The order of the file is that of importance:
+//!
+//! 1. header and directory,
+//! 2. the exception and the thread list, registers of the blamed thread first,
+//! 3. the other small streams,
+//! 4. the texts of /proc, soft errors, the memory list,
+//! 5. the memory, in the order of the plan,
+//! 6. the table of holes, which are not known before the memory has been read.
+//!
+//! `docs/minidump-format.md` describes the streams one by one.
+
+mod context;
+mod dir_section;
+mod error;
+mod holes;
+mod layout;
+mod memory_block;
+mod memory_writer;
+mod private_streams;
+mod section;
+mod streams;
+mod tail;
+mod time;
+mod write;
+
+pub use dir_section::DirSection;
+pub use error::FormatError;
+pub use holes::{Hole, HoleEntry, HoleLocator, HoleTableHeader};
+pub use layout::{Layout, LayoutOptions, layout};
+pub use memory_writer::{MemoryWriter, ReservedArray};
+pub use minidump_common::format::MINIDUMP_DIRECTORY as MDRawDirectory;
+pub use private_streams::{HOLE_TABLE_STREAM, ListHeader, THREAD_EXTRA_STREAM, XSAVE_LIST_STREAM};
+pub use section::SectionWriter;
+pub use streams::{ThreadExtra, ThreadExtraFlags, XsaveArea};
+pub use write::Written;

@@ -1,0 +1,42 @@
+use crate::minidump::{FormatError, MDRawDirectory, MemoryWriter, SectionWriter};
+use minidump_common::format::MINIDUMP_STREAM_TYPE;
+use minidump_snapshot::LinuxFacts;
+
+/// A file of /proc or /etc, byte for byte, as a stream of its own. Breakpad's invention.
+pub(crate) struct LinuxTextSection<'a> {
+    stream_type: MINIDUMP_STREAM_TYPE,
+    text: &'a [u8],
+}
+
+/// The texts there are. `LinuxMaps`, usually the longest, comes last.
+pub(crate) fn linux_texts(facts: &LinuxFacts) -> impl Iterator<Item = LinuxTextSection<'_>> {
+    let texts = [
+        (MINIDUMP_STREAM_TYPE::LinuxAuxv, &facts.auxv),
+        (MINIDUMP_STREAM_TYPE::LinuxCmdLine, &facts.cmdline),
+        (MINIDUMP_STREAM_TYPE::LinuxProcStatus, &facts.status),
+        (MINIDUMP_STREAM_TYPE::LinuxLsbRelease, &facts.lsb_release),
+        (MINIDUMP_STREAM_TYPE::MozLinuxLimits, &facts.limits),
+        (MINIDUMP_STREAM_TYPE::LinuxEnviron, &facts.environ),
+        (MINIDUMP_STREAM_TYPE::LinuxCpuInfo, &facts.cpu_info),
+        (MINIDUMP_STREAM_TYPE::LinuxMaps, &facts.maps),
+    ];
+    texts
+        .into_iter()
+        .filter_map(|(stream_type, text)| text.as_deref().map(|text| LinuxTextSection { stream_type, text }))
+}
+
+impl SectionWriter for LinuxTextSection<'_> {
+    fn write_section(&self, buffer: &mut MemoryWriter) -> Result<MDRawDirectory, FormatError> {
+        // The auxiliary vector is an array of 64-bit words.
+        buffer.align(8);
+        Ok(MDRawDirectory { stream_type: self.section_type(), location: buffer.write_bytes(self.text)? })
+    }
+
+    fn section_type(&self) -> u32 {
+        self.stream_type.into()
+    }
+
+    fn size_hint(&self) -> usize {
+        self.text.len() + 8
+    }
+}

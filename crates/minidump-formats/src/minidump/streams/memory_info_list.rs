@@ -1,0 +1,96 @@
+use crate::minidump::memory_writer::{count, size_of_encoded};
+use crate::minidump::{FormatError, MDRawDirectory, MemoryWriter, SectionWriter};
+use minidump_common::format::{
+    MINIDUMP_MEMORY_INFO, MINIDUMP_MEMORY_INFO_LIST, MINIDUMP_STREAM_TYPE, MemoryProtection, MemoryState,
+    MemoryType,
+};
+use minidump_snapshot::{Protection, Region, RegionKind, Snapshot};
+
+/// The memory map, with the mappings of Linux told in the words of Windows.
+///
+/// Source: <https://learn.microsoft.com/windows/win32/memory/memory-protection-constants>.
+pub(crate) struct MemoryInfoListSection<'a>(pub &'a Snapshot);
+
+/// Windows has no memory that can be written but not read.
+fn protection(protection: Protection) -> MemoryProtection {
+    let writable = protection.contains(Protection::WRITE);
+    let readable = protection.contains(Protection::READ);
+    match (protection.contains(Protection::EXECUTE), writable, readable) {
+        (true, true, _) => MemoryProtection::PAGE_EXECUTE_READWRITE,
+        (true, false, true) => MemoryProtection::PAGE_EXECUTE_READ,
+        (true, false, false) => MemoryProtection::PAGE_EXECUTE,
+        (false, true, _) => MemoryProtection::PAGE_READWRITE,
+        (false, false, true) => MemoryProtection::PAGE_READONLY,
+        (false, false, false) => MemoryProtection::PAGE_NOACCESS,
+    }
+}
+
+fn raw(snapshot: &Snapshot, region: &Region) -> MINIDUMP_MEMORY_INFO {
+    let file = matches!(region.kind, RegionKind::File | RegionKind::Device | RegionKind::Kernel);
+    let module = snapshot.module_at(region.start).filter(|_| file);
+    let kind = match module {
+        Some(_) => MemoryType::MEM_IMAGE,
+        None if file || region.shared => MemoryType::MEM_MAPPED,
+        None => MemoryType::MEM_PRIVATE,
+    };
+    // Linux does not remember the protection a mapping began with.
+    let protection = protection(region.protection).bits();
+    MINIDUMP_MEMORY_INFO {
+        base_address: region.start,
+        allocation_base: module.map_or(region.start, |module| module.base),
+        allocation_protection: protection,
+        __alignment1: 0,
+        region_size: region.size(),
+        state: MemoryState::MEM_COMMIT.bits(),
+        protection,
+        _type: kind.bits(),
+        __alignment2: 0,
+    }
+}
+
+impl SectionWriter for MemoryInfoListSection<'_> {
+    fn write_section(&self, buffer: &mut MemoryWriter) -> Result<MDRawDirectory, FormatError> {
+        buffer.align(8);
+        let start = buffer.position();
+        buffer.write(MINIDUMP_MEMORY_INFO_LIST {
+            size_of_header: count(size_of_encoded::<MINIDUMP_MEMORY_INFO_LIST>())?,
+            size_of_entry: count(size_of_encoded::<MINIDUMP_MEMORY_INFO>())?,
+            number_of_entries: self.0.regions.len() as u64,
+        })?;
+        for region in &self.0.regions {
+            buffer.write(raw(self.0, region))?;
+        }
+        Ok(MDRawDirectory { stream_type: self.section_type(), location: buffer.location_since(start)? })
+    }
+
+    fn section_type(&self) -> u32 {
+        MINIDUMP_STREAM_TYPE::MemoryInfoListStream.into()
+    }
+
+    fn size_hint(&self) -> usize {
+        self.0.regions.len().saturating_mul(48) + 24
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_combination_of_rights_has_its_constant() {
+        let (r, w, x) = (Protection::READ, Protection::WRITE, Protection::EXECUTE);
+        let cases = [
+            (Protection::empty(), 0x01),
+            (r, 0x02),
+            (w, 0x04),
+            (r | w, 0x04),
+            (x, 0x10),
+            (r | x, 0x20),
+            (w | x, 0x40),
+            (r | w | x, 0x40),
+        ];
+        for (rights, expected) in cases {
+            assert_eq!(protection(rights).bits(), expected, "{rights:?}");
+        }
+    }
+}

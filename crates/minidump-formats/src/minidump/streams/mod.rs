@@ -1,0 +1,37 @@
+//! The streams, one file each. Each is a small struct over the snapshot that implements
+//! [`SectionWriter`](super::SectionWriter).
+
+mod dso_debug;
+mod exception;
+mod handle_data;
+mod linux_text;
+mod memory_info_list;
+mod memory_list;
+mod misc_info;
+mod module_list;
+mod soft_errors;
+mod system_info;
+mod thread_extra;
+mod thread_info_list;
+mod thread_list;
+mod thread_names;
+mod xsave_list;
+
+pub use thread_extra::{ThreadExtra, ThreadExtraFlags};
+pub use xsave_list::XsaveArea;
+
+pub(crate) use dso_debug::DsoDebugSection;
+pub(crate) use exception::ExceptionSection;
+pub(crate) use handle_data::HandleDataSection;
+pub(crate) use linux_text::linux_texts;
+pub(crate) use memory_info_list::MemoryInfoListSection;
+pub(crate) use memory_list::MemoryListSection;
+pub(crate) use misc_info::MiscInfoSection;
+pub(crate) use module_list::ModuleListSection;
+pub(crate) use soft_errors::SoftErrorsSection;
+pub(crate) use system_info::SystemInfoSection;
+pub(crate) use thread_extra::ThreadExtraSection;
+pub(crate) use thread_info_list::ThreadInfoListSection;
+pub(crate) use thread_list::ThreadListSection;
+pub(crate) use thread_names::ThreadNamesSection;
+pub(crate) use xsave_list::XsaveAreas;

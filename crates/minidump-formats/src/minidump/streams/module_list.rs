@@ -1,0 +1,114 @@
+use crate::minidump::memory_writer::count;
+use crate::minidump::{FormatError, MDRawDirectory, MemoryWriter, SectionWriter};
+use minidump_common::format::{
+    CvSignature, MINIDUMP_LOCATION_DESCRIPTOR, MINIDUMP_MODULE, MINIDUMP_STREAM_TYPE, VS_FFI_SIGNATURE,
+    VS_FFI_STRUCVERSION, VS_FIXEDFILEINFO,
+};
+use minidump_snapshot::{FileVersion, Module, ModuleId, Snapshot};
+
+/// Longest module name, in UTF-16 code units. The Breakpad processor refuses the whole list for a longer one
+/// (`Minidump::max_string_length_`).
+const NAME_LIMIT: usize = 1024;
+
+/// Loaded images by ascending base address.
+///
+/// Source: <https://learn.microsoft.com/windows/win32/api/minidumpapiset/ns-minidumpapiset-minidump_module>.
+pub(crate) struct ModuleListSection<'a>(pub &'a Snapshot);
+
+/// The version as readers take it for ELF modules: one 32-bit field per part. Zero, signature included, when there is
+/// none.
+fn version_info(version: Option<FileVersion>) -> VS_FIXEDFILEINFO {
+    let Some(version) = version else { return VS_FIXEDFILEINFO::default() };
+    VS_FIXEDFILEINFO {
+        signature: VS_FFI_SIGNATURE,
+        struct_version: VS_FFI_STRUCVERSION,
+        file_version_hi: version.major,
+        file_version_lo: version.minor,
+        product_version_hi: version.patch,
+        product_version_lo: version.build,
+        ..VS_FIXEDFILEINFO::default()
+    }
+}
+
+/// Appends the `CodeView` record `BpEL`: the signature, then the bytes of the id.
+fn write_cv_record(
+    buffer: &mut MemoryWriter,
+    id: Option<&ModuleId>,
+) -> Result<MINIDUMP_LOCATION_DESCRIPTOR, FormatError> {
+    let Some(bytes) = id.map(ModuleId::as_bytes).filter(|bytes| !bytes.is_empty()) else {
+        return Ok(MINIDUMP_LOCATION_DESCRIPTOR::default());
+    };
+    buffer.align(4);
+    let start = buffer.position();
+    buffer.write(CvSignature::Elf as u32)?;
+    buffer.write_bytes(bytes)?;
+    buffer.location_since(start)
+}
+
+/// The name. Of one that is too long the end is kept, which tells the file.
+fn name_units(path: &[u8]) -> Vec<u16> {
+    let units: Vec<u16> = String::from_utf8_lossy(path).encode_utf16().collect();
+    let mut cut = units.len().saturating_sub(NAME_LIMIT);
+    // Half a surrogate pair would make the name unreadable.
+    if cut > 0 && units.get(cut).is_some_and(|unit| (0xdc00..=0xdfff).contains(unit)) {
+        cut += 1;
+    }
+    units.get(cut..).unwrap_or_default().to_vec()
+}
+
+fn raw(buffer: &mut MemoryWriter, module: &Module) -> Result<MINIDUMP_MODULE, FormatError> {
+    Ok(MINIDUMP_MODULE {
+        base_of_image: module.base,
+        size_of_image: u32::try_from(module.size).unwrap_or(u32::MAX),
+        module_name_rva: buffer.write_utf16(&name_units(&module.path))?,
+        version_info: version_info(module.version),
+        cv_record: write_cv_record(buffer, module.id.as_ref())?,
+        ..MINIDUMP_MODULE::default()
+    })
+}
+
+impl SectionWriter for ModuleListSection<'_> {
+    fn write_section(&self, buffer: &mut MemoryWriter) -> Result<MDRawDirectory, FormatError> {
+        let modules = &self.0.modules;
+        buffer.align(4);
+        let start = buffer.position();
+        buffer.write(count(modules.len())?)?;
+        let list = buffer.reserve_array(modules.len())?;
+        let location = buffer.location_since(start)?;
+        for (index, module) in modules.iter().enumerate() {
+            let raw = raw(buffer, module)?;
+            buffer.fill(&list, index, raw)?;
+        }
+        Ok(MDRawDirectory { stream_type: self.section_type(), location })
+    }
+
+    fn section_type(&self) -> u32 {
+        MINIDUMP_STREAM_TYPE::ModuleListStream.into()
+    }
+
+    fn size_hint(&self) -> usize {
+        self.0.modules.iter().map(|module| 160 + 2 * module.path.len()).sum::<usize>() + 8
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_too_long_for_readers_keeps_its_end() {
+        let mut path = vec![b'a'; 2000];
+        path.extend_from_slice(b"/libx.so");
+        let units = name_units(&path);
+        assert_eq!(units.len(), NAME_LIMIT);
+        assert!(String::from_utf16(&units).unwrap().ends_with("a/libx.so"));
+        assert_eq!(name_units(b"/bin/true").len(), 9);
+    }
+
+    #[test]
+    fn a_name_is_never_cut_inside_a_character() {
+        let path = "\u{1f980}".repeat(513) + "a";
+        let units = name_units(path.as_bytes());
+        assert_eq!(String::from_utf16(&units).unwrap(), "\u{1f980}".repeat(511) + "a");
+    }
+}

@@ -1,0 +1,79 @@
+use crate::minidump::context::{CONTEXT_SIZE, write_context};
+use crate::minidump::memory_writer::count;
+use crate::minidump::{FormatError, MDRawDirectory, MemoryWriter, ReservedArray, SectionWriter};
+use minidump_common::format::{
+    MINIDUMP_LOCATION_DESCRIPTOR, MINIDUMP_MEMORY_DESCRIPTOR, MINIDUMP_STREAM_TYPE, MINIDUMP_THREAD,
+};
+use minidump_snapshot::{MemoryPlan, Snapshot, Thread, ThreadStack};
+
+/// Offset of `Stack.Memory` in `MINIDUMP_THREAD`: four u32, the u64 `Teb`, the u64 `Stack.StartOfMemoryRange`.
+const STACK_LOCATION: usize = 4 * 4 + 8 + 8;
+
+/// Threads with their registers and their stacks, in the order of the snapshot: the blamed one first.
+///
+/// `Teb` stays zero. On Windows the last error of a thread lies at a fixed offset from it, and readers look there
+/// whatever the platform: with the FS base of Linux they would show a word of the thread's stack as its last error.
+/// The FS base is in [`THREAD_EXTRA_STREAM`](crate::minidump::THREAD_EXTRA_STREAM).
+pub(crate) struct ThreadListSection<'a> {
+    pub snapshot: &'a Snapshot,
+    pub plan: &'a MemoryPlan,
+}
+
+impl ThreadListSection<'_> {
+    fn write_thread(
+        &self,
+        buffer: &mut MemoryWriter,
+        (list, index): (&ReservedArray<MINIDUMP_THREAD>, usize),
+        thread: &Thread,
+    ) -> Result<(), FormatError> {
+        let stack = self.plan.stack_of(thread.id);
+        let raw = MINIDUMP_THREAD {
+            thread_id: thread.id,
+            suspend_count: 0,
+            priority_class: 0,
+            // A signed number on Linux; readers on Windows know it as signed, too.
+            priority: thread.priority.unwrap_or(0).cast_unsigned(),
+            teb: 0,
+            stack: stack_descriptor(stack, thread),
+            thread_context: write_context(buffer, thread, &self.snapshot.system)?,
+        };
+        buffer.fill(list, index, raw)?;
+        if let Some(stack) = stack {
+            buffer.refer_to_memory((list, index, STACK_LOCATION), stack.start, stack.size)?;
+        }
+        Ok(())
+    }
+}
+
+/// The descriptor of a stack whose place in the file is not known yet. Without a kept stack it still tells where the
+/// stack would be.
+fn stack_descriptor(stack: Option<ThreadStack>, thread: &Thread) -> MINIDUMP_MEMORY_DESCRIPTOR {
+    let start = stack.map(|stack| stack.start).or(thread.stack_pointer());
+    MINIDUMP_MEMORY_DESCRIPTOR {
+        start_of_memory_range: start.unwrap_or(0),
+        memory: MINIDUMP_LOCATION_DESCRIPTOR::default(),
+    }
+}
+
+impl SectionWriter for ThreadListSection<'_> {
+    fn write_section(&self, buffer: &mut MemoryWriter) -> Result<MDRawDirectory, FormatError> {
+        let threads = &self.snapshot.threads;
+        buffer.align(4);
+        let start = buffer.position();
+        buffer.write(count(threads.len())?)?;
+        let list = buffer.reserve_array(threads.len())?;
+        let location = buffer.location_since(start)?;
+        for (index, thread) in threads.iter().enumerate() {
+            self.write_thread(buffer, (&list, index), thread)?;
+        }
+        Ok(MDRawDirectory { stream_type: self.section_type(), location })
+    }
+
+    fn section_type(&self) -> u32 {
+        MINIDUMP_STREAM_TYPE::ThreadListStream.into()
+    }
+
+    fn size_hint(&self) -> usize {
+        self.snapshot.threads.len().saturating_mul(CONTEXT_SIZE + 48) + 32
+    }
+}

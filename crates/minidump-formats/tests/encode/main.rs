@@ -1,0 +1,18 @@
+//! Snapshots built in code become files, which the `minidump` crate and a byte-exact look read back.
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a panic is a failed test")]
+
+mod any_snapshot;
+mod build;
+mod edge_cases;
+mod exception;
+mod file;
+mod handles;
+mod large;
+mod linux;
+mod memory;
+mod modules;
+mod raw;
+mod sections;
+mod system;
+mod threads;
+mod writing;

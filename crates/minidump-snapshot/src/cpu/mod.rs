@@ -1,0 +1,41 @@
+//! Register state, one file per architecture.
+
+mod amd64;
+
+pub use amd64::{Amd64State, DebugRegisters};
+use serde::{Deserialize, Serialize};
+
+/// The registers of one thread.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub enum CpuState {
+    /// x86-64.
+    Amd64(Box<Amd64State>),
+}
+
+impl CpuState {
+    /// The stack pointer.
+    #[must_use]
+    pub fn stack_pointer(&self) -> u64 {
+        match self {
+            Self::Amd64(state) => state.rsp,
+        }
+    }
+
+    /// The instruction pointer.
+    #[must_use]
+    pub fn instruction_pointer(&self) -> u64 {
+        match self {
+            Self::Amd64(state) => state.rip,
+        }
+    }
+
+    /// Bytes below the stack pointer that the ABI lets a leaf function use.
+    #[must_use]
+    pub fn red_zone(&self) -> u64 {
+        match self {
+            // System V AMD64 ABI §3.2.2.
+            Self::Amd64(_) => 128,
+        }
+    }
+}

@@ -1,0 +1,13 @@
+//! Which memory belongs into a dump, and where its bytes come from.
+
+mod buffer;
+mod plan;
+mod policy;
+mod source;
+mod stack;
+
+pub use buffer::BufferSource;
+pub use plan::{MemoryPlan, PlannedRange, Purpose, ThreadStack};
+pub use policy::{MemoryMode, MemoryPolicy};
+pub use source::{MemorySource, ReadEnd, ReadOutcome, ReadRequest};
+pub use stack::{StackWindow, stack_window};

@@ -1,0 +1,64 @@
+use serde::{Deserialize, Serialize};
+
+/// The operating system of the target.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub enum OperatingSystem {
+    /// Linux with any user land but Android's.
+    Linux,
+    /// Android.
+    Android,
+}
+
+/// One component of the x86 XSAVE area in its standard (non-compacted) format.
+///
+/// Source: Intel SDM volume 1 §13.5, CPUID leaf 0xD sub-leaf n (EAX size, EBX offset).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct XsaveComponent {
+    /// Bit number in XCR0 and `XSTATE_BV`: 2 is AVX, 5 opmask, 6 `ZMM_Hi256`, 7 `Hi16_ZMM`, 9 PKRU, 17/18 AMX.
+    pub index: u8,
+    /// Offset in bytes from the start of the XSAVE area.
+    pub offset: u32,
+    /// Size in bytes.
+    pub size: u32,
+}
+
+/// The processor, by architecture.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub enum Cpu {
+    /// x86-64.
+    Amd64 {
+        /// CPUID leaf 0: the twelve vendor characters in the order EBX, EDX, ECX.
+        vendor: [u8; 12],
+        /// CPUID leaf 1, EAX: family, model, stepping.
+        version_information: u32,
+        /// CPUID leaf 1, EDX.
+        feature_information: u32,
+        /// CPUID leaf `0x8000_0001`, EDX; zero when the leaf does not exist.
+        extended_features: u32,
+        /// Components of the XSAVE area beyond x87 and SSE that the kernel has enabled, by ascending index.
+        xsave: Vec<XsaveComponent>,
+    },
+}
+
+/// The machine and the operating system.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct System {
+    /// Operating system family.
+    pub os: OperatingSystem,
+    /// Major, minor, patch of the kernel's version.
+    pub version: (u32, u32, u32),
+    /// What `uname -srvm` prints: system, release, version, machine.
+    pub description: String,
+    /// The processor.
+    pub cpu: Cpu,
+    /// Number of processors configured.
+    pub cpu_count: u32,
+    /// Highest clock in MHz, when known.
+    pub cpu_max_mhz: Option<u32>,
+    /// Page size in bytes.
+    pub page_size: u32,
+    /// What wrote the snapshot: name and version of the capturing program.
+    pub build: String,
+}

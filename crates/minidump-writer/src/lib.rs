@@ -1,0 +1,55 @@
+//! Stops a process for an instant, captures it, lets it go, and writes a minidump.
+//!
+//! ```no_run
+//! use minidump_writer::{DumpOptions, dump_process, output::DumpFile};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let mut file = DumpFile::create("stuck.dmp")?;
+//! let report = dump_process(4711, &DumpOptions::default(), &mut file)?;
+//! file.commit()?;
+//! println!("{} bytes, stopped for {:?}", report.bytes, report.stopped);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! What it does: takes all threads with their registers, the live part of their stacks, code around their instruction
+//! pointers, modules with their build ids, the memory map, open files and system facts of another process, which
+//! stands still only while registers and memory are read. The dump goes front to back to any [`std::io::Write`]. What
+//! could not be read is listed in the dump and in the [`DumpReport`].
+//!
+//! What it does not do: catch crashes (it needs to be told whom to dump), dump the calling process, or stop a target
+//! with signals. It needs the right to trace the target: the same user (and Yama's consent), root, or CAP_SYS_PTRACE.
+//!
+//! What the caller should know: the capture runs on a thread of its own, and a thread that is in an uninterruptible
+//! wait, such as a vfork parent, is listed without registers. Only Linux and Android on x86-64 have a back end so far;
+//! elsewhere [`dump_process`] returns [`Error::Unsupported`].
+#![deny(unsafe_code)]
+
+#[cfg(all(any(target_os = "linux", target_os = "android"), target_arch = "x86_64"))]
+mod compat;
+mod dump;
+mod error;
+mod options;
+pub mod output;
+mod report;
+mod sys;
+
+#[cfg(all(any(target_os = "linux", target_os = "android"), target_arch = "x86_64"))]
+pub use compat::{
+    CrashContextExt, LINUX_GATE_LIBRARY_NAME, app_memory, crash, crash_context, dir_section, errors,
+    maps_reader, mem_writer, minidump_format, minidump_writer,
+};
+pub use dump::{dump_process, dump_process_with};
+pub use error::Error;
+pub use minidump_formats as formats;
+pub use minidump_snapshot as snapshot;
+pub use options::{AuxvOverride, DumpOptions, Format};
+pub use report::DumpReport;
+
+/// Id of a process, as the operating system counts them.
+pub type Pid = i32;
+
+/// The examples of the guide are compiled with the tests.
+#[cfg(all(doctest, target_os = "linux", target_arch = "x86_64"))]
+#[doc = include_str!("../../../docs/compatibility.md")]
+struct CompatibilityGuide;

@@ -1,0 +1,158 @@
+//! After the target runs again: what does not need it to stand still.
+
+use super::Capture;
+use super::before::{Before, Image};
+use super::handles::handles;
+use super::modules::read_modules;
+use super::source::Source;
+use super::target::Target;
+use super::target_files::TargetFiles;
+use super::thread_facts::{Clock, ThreadFacts};
+use super::tracer::Tracer;
+use super::window::Window;
+use crate::DumpOptions;
+use crate::snapshot::{DsoDebug, Module, Process, SoftError, Stage};
+
+/// Puts the snapshot together.
+pub fn complete(
+    target: &Target,
+    options: &DumpOptions,
+    before: Before,
+    window: Window,
+    tracer: Tracer,
+) -> Capture {
+    let Window { mut snapshot, plan, process, stopped, .. } = window;
+    let Before { mut image, threads, mut arena, .. } = before;
+    arena.release_unused();
+    finish_modules(target, &mut image, snapshot.linux.as_ref().and_then(|linux| linux.dso_debug.as_ref()));
+    let clock = Clock::new();
+    for thread in &mut snapshot.threads {
+        let Ok(tid) = libc::pid_t::try_from(thread.id) else { continue };
+        match threads.get(tid).cloned().map_or_else(|| ThreadFacts::read(target.pid, tid), Ok) {
+            Ok(facts) => facts.fill(thread, clock),
+            Err(error) => {
+                let soft = SoftError::new(Stage::ThreadFacts, "name and times of a thread could not be read");
+                snapshot.soft_errors.push(soft.thread(thread.id).os_error(error.raw_os_error()));
+            }
+        }
+    }
+    snapshot.process = Process {
+        pid: target.pid.unsigned_abs(),
+        parent_pid: Some(target.stat.parent),
+        uid: super::proc_fs::status_number(&target.status, "Uid"),
+        executable: image.executable,
+        start_time_us: clock.time_us(target.stat.start),
+        user_time_us: Some(clock.duration_us(target.stat.user)),
+        kernel_time_us: Some(clock.duration_us(target.stat.kernel)),
+    };
+    for (region, mapping) in snapshot.regions.iter_mut().zip(&image.mappings) {
+        region.name = mapping.path(&image.maps_text).into_owned();
+    }
+    snapshot.modules = with_user_modules(image.modules, &options.user_modules);
+    snapshot.annotations.clone_from(&options.annotations);
+    let mut facts = image.facts;
+    facts.maps = Some(image.maps_text);
+    facts.dso_debug = snapshot.linux.take().and_then(|linux| linux.dso_debug);
+    snapshot.linux = Some(facts);
+    snapshot.soft_errors.extend(image.soft_errors);
+    snapshot.soft_errors.extend(image.module_errors);
+    snapshot.handles = handles(target, &mut snapshot.soft_errors);
+    let memory = match process {
+        Some(memory) => Source::Process { memory, expired: tracer.expired() },
+        None => Source::Arena(arena),
+    };
+    Capture { snapshot, plan, memory, stopped, tracer }
+}
+
+/// The modules found, with those that the caller knows better in place of the ones they overlap.
+fn with_user_modules(found: Vec<Module>, user: &[Module]) -> Vec<Module> {
+    let end = |module: &Module| module.base.saturating_add(module.size);
+    let overlaps = |module: &Module| user.iter().any(|own| own.base < end(module) && module.base < end(own));
+    let mut modules: Vec<Module> = found.into_iter().filter(|module| !overlaps(module)).collect();
+    modules.extend(user.iter().filter(|module| module.size > 0).cloned());
+    modules.sort_by_key(|module| module.base);
+    without_overlaps(modules)
+}
+
+/// Completes modules that were read from memory alone, because the target changed between the two readings, with
+/// what their files tell. Memory as it was in the window counts more than as it is now.
+fn finish_modules(target: &Target, image: &mut Image, loader: Option<&DsoDebug>) {
+    if image.modules_are_final {
+        return;
+    }
+    let files = TargetFiles::open(target.live_tid).ok();
+    let memory = image.memory(target.live_tid, false);
+    let mut errors = Vec::new();
+    let (mappings, text) = (&image.mappings, &image.maps_text);
+    let now = read_modules(mappings, text, &image.auxv, &memory, files.as_ref(), loader, &mut errors);
+    image.modules = merged(std::mem::take(&mut image.modules), now);
+    image.module_errors = errors;
+}
+
+/// The modules of `now`, with identities that only `then` has, and with modules that are no more.
+fn merged(then: Vec<Module>, now: Vec<Module>) -> Vec<Module> {
+    let mut result = now;
+    for old in then {
+        match result.iter_mut().find(|module| module.base == old.base) {
+            Some(module) if module.id.is_none() => module.id = old.id,
+            Some(_) => {}
+            None => result.push(old),
+        }
+    }
+    result.sort_by_key(|module| module.base);
+    without_overlaps(result)
+}
+
+/// Of sorted modules that overlap, the first.
+fn without_overlaps(mut modules: Vec<Module>) -> Vec<Module> {
+    let mut end = 0;
+    modules.retain(|module| {
+        let free = module.base >= end;
+        if free {
+            end = module.base.saturating_add(module.size);
+        }
+        free
+    });
+    modules
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::snapshot::ModuleId;
+
+    fn module(base: u64, id: Option<u8>) -> Module {
+        Module {
+            base,
+            size: 0x1000,
+            path: format!("/lib/{base:x}.so").into_bytes(),
+            soname: None,
+            version: None,
+            id: id.map(|byte| ModuleId::BuildId(vec![byte; 20])),
+            is_main: false,
+            deleted: false,
+        }
+    }
+
+    #[test]
+    fn a_module_that_went_away_after_the_window_is_kept_and_ids_complete_each_other() {
+        let then = vec![module(0x1000, Some(1)), module(0x3000, Some(3)), module(0x5000, None)];
+        let now = vec![module(0x1000, None), module(0x5000, Some(5))];
+        let expected = vec![module(0x1000, Some(1)), module(0x3000, Some(3)), module(0x5000, Some(5))];
+        assert_eq!(merged(then, now), expected);
+    }
+
+    #[test]
+    fn modules_of_the_caller_take_the_place_of_those_they_overlap() {
+        let found = vec![module(0x1000, Some(1)), module(0x3000, Some(3))];
+        let user = [module(0x3800, Some(9)), module(0x8000, Some(8))];
+        let expected = vec![module(0x1000, Some(1)), module(0x3800, Some(9)), module(0x8000, Some(8))];
+        assert_eq!(with_user_modules(found, &user), expected);
+    }
+
+    #[test]
+    fn modules_never_overlap_after_the_merge() {
+        let merged = merged(vec![module(0x1800, None)], vec![module(0x1000, None), module(0x2000, None)]);
+        assert_eq!(merged, vec![module(0x1000, None), module(0x2000, None)]);
+    }
+}

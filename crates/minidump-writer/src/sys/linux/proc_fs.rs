@@ -1,0 +1,160 @@
+//! Reading and parsing small files of /proc.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::Path;
+
+/// Most that is read of a text the target can make as long as it likes (environ, cmdline).
+pub const TEXT_LIMIT: u64 = 4 << 20;
+
+/// Reads a /proc file whole, up to [`TEXT_LIMIT`] bytes.
+pub fn read_text(path: impl AsRef<Path>) -> io::Result<Vec<u8>> {
+    let mut text = Vec::new();
+    File::open(path)?.take(TEXT_LIMIT).read_to_end(&mut text)?;
+    Ok(text)
+}
+
+/// Reads /proc/…/maps from its start into `text`, whose room is used again. The kernel hands out about a page per
+/// call, so the buffer grows ahead of it.
+pub fn read_maps(mut file: &File, text: &mut Vec<u8>) -> io::Result<()> {
+    /// A line takes about a hundred bytes, and a process may have 65,530 mappings by default; 256 MiB is far above.
+    const LIMIT: usize = 256 << 20;
+    io::Seek::rewind(&mut file)?;
+    let mut length = 0;
+    loop {
+        if text.len() < length + 8192 {
+            text.resize((length + 8192).max(text.capacity()).max(text.len() * 2), 0);
+        }
+        let room = text.get_mut(length..).unwrap_or_default();
+        match file.read(room) {
+            Ok(0) => break,
+            Ok(_) if length > LIMIT => break,
+            Ok(read) => length += read,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            // ESRCH: the memory is gone, as at the end of a process.
+            Err(_) if length > 0 => break,
+            Err(error) => return Err(error),
+        }
+    }
+    text.truncate(length);
+    Ok(())
+}
+
+/// What /proc/PID/task/TID/stat tells (proc_pid_stat(5)). Times are in clock ticks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stat {
+    /// Name, at most 15 bytes.
+    pub name: Vec<u8>,
+    /// State letter.
+    pub state: char,
+    /// Parent process.
+    pub parent: u32,
+    /// Kernel flags, PF_*.
+    pub flags: u64,
+    /// User time.
+    pub user: u64,
+    /// Kernel time.
+    pub kernel: u64,
+    /// Priority.
+    pub priority: i32,
+    /// Start, since boot.
+    pub start: u64,
+    /// Where the environment lies in memory; zero or absent when the kernel does not tell.
+    pub environ_start: u64,
+}
+
+impl Stat {
+    /// Parses the one line of the file. The name may hold any byte, parentheses and newlines included; what follows
+    /// it does not.
+    pub fn parse(text: &[u8]) -> Option<Self> {
+        let open = text.iter().position(|byte| *byte == b'(')?;
+        let close = text.iter().rposition(|byte| *byte == b')')?;
+        let name = text.get(open + 1..close)?.to_vec();
+        let rest = std::str::from_utf8(text.get(close + 1..)?).ok()?;
+        let fields: Vec<&str> = rest.split_ascii_whitespace().collect();
+        // Field numbers of the manual page start at 1 with the pid; the state is field 3.
+        let field = |number: usize| fields.get(number - 3).copied();
+        Some(Self {
+            name,
+            state: field(3)?.chars().next()?,
+            parent: field(4)?.parse().ok()?,
+            flags: field(9)?.parse().ok()?,
+            user: field(14)?.parse().ok()?,
+            kernel: field(15)?.parse().ok()?,
+            priority: field(18)?.parse().ok()?,
+            start: field(22)?.parse().ok()?,
+            environ_start: field(50).and_then(|number| number.parse().ok()).unwrap_or(0),
+        })
+    }
+
+    /// Reads and parses `path`.
+    pub fn read(path: impl AsRef<Path>) -> io::Result<Self> {
+        Self::parse(&read_text(path)?).ok_or_else(|| io::Error::from(io::ErrorKind::InvalidData))
+    }
+}
+
+/// The value of `key` in a text of `Key:<tab>value` lines such as /proc/PID/status.
+pub fn status_field<'a>(text: &'a [u8], key: &str) -> Option<&'a str> {
+    let line = text.split(|byte| *byte == b'\n').find_map(|line| line.strip_prefix(key.as_bytes()))?;
+    std::str::from_utf8(line.strip_prefix(b":")?).ok().map(str::trim)
+}
+
+/// The first number of the value of `key`.
+pub fn status_number(text: &[u8], key: &str) -> Option<u32> {
+    status_field(text, key)?.split_ascii_whitespace().next()?.parse().ok()
+}
+
+/// Stack and instruction pointer of a thread that is blocked, from /proc/PID/task/TID/syscall (proc_pid_syscall(5)).
+pub fn parse_syscall(text: &[u8]) -> Option<(u64, u64)> {
+    let mut fields = std::str::from_utf8(text).ok()?.split_ascii_whitespace().rev();
+    let mut hexadecimal = || u64::from_str_radix(fields.next()?.strip_prefix("0x")?, 16).ok();
+    let (ip, sp) = (hexadecimal()?, hexadecimal()?);
+    Some((sp, ip))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn a_thread_name_with_parentheses_and_newlines_does_not_confuse_the_parser() {
+        let text = b"42 (a) R 1 (\n) S 7 42 42 0 -1 4194560 10 0 0 0 12 34 0 0 -51 0 3 0 9876 1000 2 3";
+        let stat = Stat::parse(text).unwrap();
+        assert_eq!(stat.name, b"a) R 1 (\n");
+        assert_eq!((stat.state, stat.parent, stat.flags), ('S', 7, 4_194_560));
+        assert_eq!((stat.user, stat.kernel, stat.priority, stat.start), (12, 34, -51, 9876));
+    }
+
+    #[test]
+    fn the_own_stat_file_parses() {
+        let stat = Stat::read("/proc/thread-self/stat").unwrap();
+        assert_eq!(stat.state, 'R');
+        assert!(stat.start > 0);
+    }
+
+    #[test]
+    fn pointers_of_a_blocked_thread_are_the_last_two_fields() {
+        let blocked = b"202 0x1 0x2 0x3 0x4 0x5 0x6 0x7ffc1234 0x7f5678\n";
+        assert_eq!(parse_syscall(blocked), Some((0x7ffc_1234, 0x7f_5678)));
+        assert_eq!(parse_syscall(b"-1 0x7ffc1234 0x7f5678\n"), Some((0x7ffc_1234, 0x7f_5678)));
+        assert_eq!(parse_syscall(b"running\n"), None);
+    }
+
+    #[test]
+    fn status_fields_are_found_by_their_whole_key() {
+        let text = b"Name:\tx\nPPid:\t1\nTracerPid:\t77\nUid:\t1000\t0\t0\t0\n";
+        assert_eq!(status_number(text, "TracerPid"), Some(77));
+        assert_eq!(status_number(text, "Uid"), Some(1000));
+        assert_eq!(status_number(text, "Pid"), None);
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_make_the_parsers_panic(text in prop::collection::vec(any::<u8>(), 0..400)) {
+            let _ = Stat::parse(&text);
+            let _ = parse_syscall(&text);
+            let _ = status_number(&text, "Uid");
+        }
+    }
+}

@@ -1,0 +1,77 @@
+//! The threads of a process, as /proc/PID/task lists them.
+#![allow(unsafe_code)]
+
+use libc::pid_t;
+use std::fs::File;
+use std::io;
+use std::os::fd::AsRawFd;
+
+/// Offset of `d_reclen` and of `d_name` in `struct linux_dirent64` (getdents64(2)).
+const RECORD_LENGTH: usize = 16;
+const NAME: usize = 19;
+
+/// The folder, kept open, so that listing it again costs no path walk.
+#[derive(Debug)]
+pub struct TaskList {
+    folder: File,
+    buffer: Vec<u8>,
+}
+
+impl TaskList {
+    /// Opens /proc/PID/task.
+    pub fn open(pid: pid_t) -> io::Result<Self> {
+        Ok(Self { folder: File::open(format!("/proc/{pid}/task"))?, buffer: vec![0; 64 << 10] })
+    }
+
+    /// Puts the ids of all threads into `ids`, replacing what is there.
+    pub fn list(&mut self, ids: &mut Vec<pid_t>) -> io::Result<()> {
+        ids.clear();
+        io::Seek::rewind(&mut self.folder)?;
+        loop {
+            let (fd, size) = (self.folder.as_raw_fd(), self.buffer.len());
+            // SAFETY: the buffer is live, exclusive, and `size` bytes long.
+            let read = unsafe { libc::syscall(libc::SYS_getdents64, fd, self.buffer.as_mut_ptr(), size) };
+            let read = usize::try_from(read).map_err(|_| io::Error::last_os_error())?;
+            if read == 0 {
+                return Ok(());
+            }
+            parse_entries(self.buffer.get(..read).unwrap_or_default(), ids);
+        }
+    }
+}
+
+fn parse_entries(mut records: &[u8], ids: &mut Vec<pid_t>) {
+    while let Some(&[low, high]) = records.get(RECORD_LENGTH..RECORD_LENGTH + 2) {
+        let length = usize::from(u16::from_ne_bytes([low, high]));
+        let Some(record) = records.get(NAME..length) else { return };
+        let name = record.split(|byte| *byte == 0).next().unwrap_or_default();
+        ids.extend(std::str::from_utf8(name).ok().and_then(|name| name.parse::<pid_t>().ok()));
+        records = records.get(length..).unwrap_or_default();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_own_main_thread_is_listed_each_time_and_dots_are_not() {
+        let pid = pid_t::try_from(std::process::id()).unwrap();
+        let mut list = TaskList::open(pid).unwrap();
+        let mut ids = Vec::new();
+        for _ in 0..3 {
+            list.list(&mut ids).unwrap();
+            assert_eq!(ids.iter().filter(|id| **id == pid).count(), 1);
+            assert!(ids.iter().all(|id| *id > 0));
+        }
+    }
+
+    #[test]
+    fn a_record_that_claims_more_than_there_is_ends_the_list() {
+        let mut ids = Vec::new();
+        parse_entries(&[0xff; 24], &mut ids);
+        parse_entries(&[0; 24], &mut ids);
+        parse_entries(&[], &mut ids);
+        assert!(ids.is_empty(), "{ids:?}");
+    }
+}

@@ -1,0 +1,19 @@
+//! One back end per operating system, chosen here and nowhere else.
+//!
+//! Required of each back end:
+//!
+//! * `capture(pid: Pid, options: &DumpOptions) -> Result<Capture, Error>`: stops the process, copies the memory that
+//!   the plan asks for, lets it go.
+//! * `Capture { snapshot: Snapshot, plan: MemoryPlan, memory: impl MemorySource }` with `is_complete(&self) -> bool`
+//!   (whether `memory` is known to hold every byte of the plan) and `finish(self) -> Duration` (lets go of what was held
+//!   for the sake of `memory`; how long the target stood still).
+
+#[cfg(all(any(target_os = "linux", target_os = "android"), target_arch = "x86_64"))]
+#[path = "linux/mod.rs"]
+mod platform;
+
+#[cfg(not(all(any(target_os = "linux", target_os = "android"), target_arch = "x86_64")))]
+#[path = "unsupported/mod.rs"]
+mod platform;
+
+pub(crate) use platform::capture;

@@ -1,0 +1,79 @@
+//! The list of scenarios.
+
+use crate::{children, churn, execs, files, images, loader, registers, stacks, sys, threads, watchers};
+use std::ffi::OsString;
+use std::str::FromStr;
+
+/// What follows the scenario's name on the command line.
+pub struct Arguments(Vec<OsString>);
+
+impl Arguments {
+    /// Argument `index` as text.
+    pub fn text(&self, index: usize) -> Option<&str> {
+        self.0.get(index)?.to_str()
+    }
+
+    /// Argument `index` as raw bytes of the system.
+    pub fn raw(&self, index: usize) -> Option<&OsString> {
+        self.0.get(index)
+    }
+
+    /// Argument `index` parsed, or `default` when it is absent.
+    pub fn parsed<T: FromStr>(&self, index: usize, default: T) -> T {
+        self.text(index).map_or(default, |text| {
+            text.parse().unwrap_or_else(|_| panic!("argument {index} does not parse: {text}"))
+        })
+    }
+}
+
+/// Runs the scenario that the command line names.
+pub fn run() {
+    sys::die_with_parent();
+    sys::allow_tracers();
+    let mut words = std::env::args_os().skip(1);
+    let name = words.next().and_then(|word| word.into_string().ok()).unwrap_or_default();
+    let arguments = Arguments(words.collect());
+    let Some((_, scenario)) = SCENARIOS.iter().find(|(known, _)| *known == name) else {
+        eprintln!("usage: crasher SCENARIO [ARGS]");
+        eprintln!("unknown scenario {name:?}; there are:");
+        for (known, _) in SCENARIOS {
+            eprintln!("  {known}");
+        }
+        std::process::exit(2);
+    };
+    scenario(&arguments);
+}
+
+type Scenario = fn(&Arguments);
+
+const SCENARIOS: &[(&str, Scenario)] = &[
+    ("busy", threads::busy),
+    ("coroutine", stacks::coroutine),
+    ("deep-recursion", stacks::deep_recursion),
+    ("elf-header-wiped", images::elf_header_wiped),
+    ("exec-loop", execs::exec_loop),
+    ("exec-on-demand", execs::exec_on_demand),
+    ("exit-soon", children::exit_soon),
+    ("fds", files::fds),
+    ("huge-stack", stacks::huge_stack),
+    ("link-map-garbage", loader::link_map_garbage),
+    ("link-map-loop", loader::link_map_loop),
+    ("main-exited", threads::main_exited),
+    ("many-maps", images::many_maps),
+    ("many-threads", threads::many_threads),
+    ("map-churn", churn::map_churn),
+    ("path-replaced", images::path_replaced),
+    ("registers", registers::registers),
+    ("sampler", watchers::sampler),
+    ("self-check", watchers::self_check),
+    ("signals", watchers::signals),
+    ("sp-below-main", stacks::sp_below_main),
+    ("sp-garbage", stacks::sp_garbage),
+    ("sp-guard", stacks::sp_guard),
+    ("stopped", children::stopped),
+    ("thread-churn", churn::thread_churn),
+    ("threads", threads::threads),
+    ("traced", children::traced),
+    ("vfork-parent", children::vfork_parent),
+    ("zombie", children::zombie),
+];

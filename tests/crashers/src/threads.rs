@@ -1,0 +1,69 @@
+//! Threads that wait, spin, or have lost their main thread.
+
+use crate::chain::{self, Worker};
+use crate::control;
+use crate::facts::Facts;
+use crate::scenario::Arguments;
+use crate::sys;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Stack of an ordinary worker, in bytes.
+const STACK: usize = 256 * 1024;
+
+/// `threads N`: N named threads parked in the known call chain. Default 3.
+pub fn threads(arguments: &Arguments) {
+    parked(arguments.parsed(0, 3), STACK);
+}
+
+/// `many-threads N`: the same with small stacks, for thousands. Default 2000.
+pub fn many_threads(arguments: &Arguments) {
+    parked(arguments.parsed(0, 2000), 32 * 1024);
+}
+
+fn parked(count: u32, stack_size: usize) {
+    let workers = chain::start_workers(count, stack_size);
+    worker_facts(&workers).print();
+    control::serve_ping();
+}
+
+/// The facts of `workers`.
+pub fn worker_facts(workers: &[Worker]) -> Facts {
+    Facts::new().objects("threads", workers.iter().map(Worker::facts))
+}
+
+/// `busy N`: N threads that spin and count. Default 2.
+pub fn busy(arguments: &Arguments) {
+    static ROUNDS: AtomicU64 = AtomicU64::new(0);
+    let count: u32 = arguments.parsed(0, 2);
+    let (send, receive) = std::sync::mpsc::channel();
+    for index in 0..count {
+        let send = send.clone();
+        let spin = move || {
+            send.send(sys::thread_id()).expect("the main thread listens");
+            loop {
+                ROUNDS.fetch_add(1, Ordering::Relaxed);
+            }
+        };
+        std::thread::Builder::new()
+            .name(format!("busy-{index:02}"))
+            .spawn(spin)
+            .expect("a thread can be started");
+    }
+    let tids: Vec<u64> = (0..count).map(|_| receive.recv().expect("a thread reports").into()).collect();
+    Facts::new().numbers("tids", tids).print();
+    control::serve_counter(|| ROUNDS.load(Ordering::Relaxed));
+}
+
+/// `main-exited`: three workers live on after the main thread has ended by itself; a fourth thread serves commands.
+pub fn main_exited(_: &Arguments) {
+    let workers = chain::start_workers(3, STACK);
+    let serve = move || {
+        let main = std::process::id();
+        sys::wait_until("the main thread to end", || sys::thread_state(main) == Some('Z'));
+        worker_facts(&workers).number("server", sys::thread_id()).print();
+        control::serve_ping();
+    };
+    std::thread::Builder::new().name("server".into()).spawn(serve).expect("a thread can be started");
+    // SAFETY: SYS_exit ends the calling thread only. Nothing on this thread's stack is shared with the others.
+    unsafe { libc::syscall(libc::SYS_exit, 0) };
+}

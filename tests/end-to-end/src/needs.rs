@@ -1,0 +1,49 @@
+//! What a machine may lack: root's rights, a foreign reader, a feature of the processor.
+
+use std::env;
+use std::io::Write as _;
+use std::path::PathBuf;
+
+/// Says, past the test runner's capture, that `test` cannot be run and why. Fails the test where `CI=true`: there,
+/// everything has to be run.
+pub fn missing(test: &str, what: &str) {
+    let _ = writeln!(std::io::stderr(), "NOT RUN: {test}: {what}");
+    assert!(env::var("CI").as_deref() != Ok("true"), "{test} must run under CI=true, but {what}");
+}
+
+/// Whether this is root; says so when not.
+pub fn root(test: &str) -> bool {
+    // SAFETY: geteuid has no arguments and cannot fail.
+    let is_root = unsafe { libc::geteuid() } == 0;
+    if !is_root {
+        missing(test, "it needs root");
+    }
+    is_root
+}
+
+/// The program `minidump-stackwalk` of the rust-minidump project.
+pub fn stackwalk(test: &str) -> Option<PathBuf> {
+    let found = crate::programs::reader("MINIDUMP_STACKWALK", &["minidump-stackwalk"]);
+    if found.is_none() {
+        missing(test, "there is no minidump-stackwalk; `cargo xtask test` installs it");
+    }
+    found
+}
+
+/// LLDB.
+pub fn lldb(test: &str) -> Option<PathBuf> {
+    let found = crate::programs::reader("LLDB", &["lldb-19", "lldb"]);
+    if found.is_none() {
+        missing(test, "there is no lldb-19 or lldb");
+    }
+    found
+}
+
+/// GDB's and binutils' `readelf`.
+pub fn readelf(test: &str) -> Option<PathBuf> {
+    let found = crate::programs::reader("READELF", &["readelf"]);
+    if found.is_none() {
+        missing(test, "there is no readelf");
+    }
+    found
+}

@@ -1,0 +1,113 @@
+//! `cargo xtask ci`: every check that a change has to pass. All of them run, also after one has failed, so that one
+//! round tells everything.
+
+use crate::{
+    cross, deny, peer, setup,
+    shell::{self, Outcome},
+    test,
+};
+use std::{
+    panic,
+    time::{Duration, Instant},
+};
+
+type Check = fn() -> Outcome;
+
+/// Cheap checks first; the tests last, so that their summary closes the output.
+const CHECKS: &[(&str, Check)] = &[
+    ("lock", lock_files),
+    ("fmt", format),
+    ("clippy", clippy),
+    ("doc", documentation),
+    ("deny", deny::check),
+    ("cross", cross::check),
+    ("peer", published_crate),
+    ("release", release_build),
+    ("tools", tools),
+    ("test", tests),
+];
+
+/// Runs all checks, or those that are named, and says which failed.
+pub fn run(wanted: &[String]) -> Outcome {
+    let names = || CHECKS.iter().map(|(name, _)| *name);
+    if let Some(unknown) = wanted.iter().find(|name| !names().any(|known| known == name.as_str())) {
+        let names: Vec<&str> = names().collect();
+        return Err(format!("there is no check '{unknown}'; there are: {}", names.join(", ")).into());
+    }
+    let mut rows = Vec::new();
+    for (name, check) in
+        CHECKS.iter().filter(|(name, _)| wanted.is_empty() || wanted.iter().any(|one| one == name))
+    {
+        eprintln!("\n==> {name}");
+        let start = Instant::now();
+        let outcome = panic::catch_unwind(check).unwrap_or_else(|_| Err("the check itself broke".into()));
+        if let Err(failure) = &outcome {
+            eprintln!("xtask: {failure}");
+        }
+        rows.push((*name, outcome, start.elapsed()));
+    }
+    eprintln!("\n==> summary");
+    for (name, outcome, time) in &rows {
+        eprintln!("{}", row(name, outcome, *time));
+    }
+    let failed: Vec<&str> =
+        rows.iter().filter(|(_, outcome, _)| outcome.is_err()).map(|(name, ..)| *name).collect();
+    if failed.is_empty() { Ok(()) } else { Err(format!("failed: {}", failed.join(", ")).into()) }
+}
+
+fn row(name: &str, outcome: &Outcome, time: Duration) -> String {
+    let word = if outcome.is_ok() { "ok" } else { "FAILED" };
+    format!("{name:<10}{word:<8}{:>5} s", time.as_secs())
+}
+
+fn lock_files() -> Outcome {
+    shell::run(shell::cargo().args(["fetch", "--locked"]))?;
+    shell::run(peer::cargo("fetch").arg("--locked"))
+}
+
+fn format() -> Outcome {
+    let workspace = shell::run(shell::cargo().args(["fmt", "--all", "--", "--check"]));
+    workspace.and(shell::run(peer::cargo("fmt").args(["--", "--check"])))
+}
+
+fn clippy() -> Outcome {
+    let strict = ["--all-targets", "--locked", "--", "-D", "warnings"];
+    let workspace = shell::run(shell::cargo().args(["clippy", "--workspace"]).args(strict));
+    workspace.and(shell::run(peer::cargo("clippy").args(strict)))
+}
+
+fn documentation() -> Outcome {
+    let mut command = shell::cargo();
+    // The libraries only: the program has the name of one of them, and both would be written to the same place.
+    command.args(["doc", "--workspace", "--lib", "--no-deps", "--locked"]);
+    shell::run(command.env("RUSTDOCFLAGS", "-D warnings"))
+}
+
+fn published_crate() -> Outcome {
+    peer::build().map(drop)
+}
+
+fn release_build() -> Outcome {
+    shell::run(shell::cargo().args(["build", "--release", "--locked"]))?;
+    smoke_bench()
+}
+
+/// One short round of the bench: the harness works, both programs' dumps are whole, and memory stays within its bound.
+/// It judges no times.
+#[cfg(target_os = "linux")]
+fn smoke_bench() -> Outcome {
+    crate::bench::run(&["smoke".to_owned()])
+}
+
+#[cfg(not(target_os = "linux"))]
+fn smoke_bench() -> Outcome {
+    Ok(())
+}
+
+fn tools() -> Outcome {
+    setup::tools(&[])
+}
+
+fn tests() -> Outcome {
+    test::suite(&[])
+}

@@ -1,0 +1,109 @@
+//! The crates compile for other targets.
+//!
+//! Every machine can check this, whether or not it has the target's standard library: where the toolchain lacks it, the
+//! standard library is built from source, with Debian's `rustc-web` (a current compiler) and `rust-web-src` (the sources
+//! that belong to it).
+
+use crate::{
+    places, setup,
+    shell::{self, Outcome},
+};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+/// A target and the packages that have to compile for it.
+struct Case {
+    target: &'static str,
+    packages: &'static [&'static str],
+}
+
+/// Model and formats know no operating system, and the writer has a back end for systems it cannot dump yet.
+const EVERYWHERE: &[&str] = &["minidump-snapshot", "minidump-formats", "minidump-writer"];
+/// Where dumping works, the program compiles too.
+const WITH_PROGRAM: &[&str] = &["minidump-snapshot", "minidump-formats", "minidump-writer", "minidump-cli"];
+
+const CASES: &[Case] = &[
+    Case { target: "x86_64-unknown-linux-musl", packages: WITH_PROGRAM },
+    Case { target: "x86_64-pc-windows-gnu", packages: EVERYWHERE },
+    Case { target: "aarch64-apple-darwin", packages: EVERYWHERE },
+];
+
+/// Fails when a package does not compile for one of its targets.
+pub fn check() -> Outcome {
+    let mut failed = Vec::new();
+    for case in CASES {
+        let outcome = match compiler_for(case.target) {
+            Some(compiler) => shell::run(&mut compiler.check(case)),
+            None => shell::missing(format!(
+                "nothing here can compile for {0}: run `rustup target add {0}`, or install Debian's \
+                 rustc-web and rust-web-src",
+                case.target
+            )),
+        };
+        if let Err(failure) = outcome {
+            eprintln!("xtask: {failure}");
+            failed.push(case.target);
+        }
+    }
+    if failed.is_empty() {
+        Ok(())
+    } else {
+        Err(format!("not checked or not compiling: {}", failed.join(", ")).into())
+    }
+}
+
+/// How to get at a target's standard library.
+enum Compiler {
+    /// The toolchain in use has it.
+    Toolchain,
+    /// This compiler has its sources.
+    FromSource(PathBuf),
+}
+
+fn compiler_for(target: &str) -> Option<Compiler> {
+    if has_standard_library(target) {
+        return Some(Compiler::Toolchain);
+    }
+    if let Err(failure) = setup::cross_compiler() {
+        eprintln!("xtask: {failure}");
+    }
+    system_rustc().map(Compiler::FromSource)
+}
+
+fn has_standard_library(target: &str) -> bool {
+    let folder =
+        shell::answer(shell::program("rustc").args(["--print", "target-libdir", "--target", target]));
+    folder.and_then(|folder| fs::read_dir(folder.trim()).ok()).is_some_and(|entries| {
+        entries.flatten().any(|entry| entry.file_name().to_string_lossy().starts_with("libstd-"))
+    })
+}
+
+/// The distribution's compiler, when the sources of its standard library are installed with it.
+fn system_rustc() -> Option<PathBuf> {
+    let rustc = PathBuf::from("/usr/bin/rustc");
+    let sysroot = shell::answer(Command::new(&rustc).args(["--print", "sysroot"]))?;
+    let sources = Path::new(sysroot.trim()).join("lib/rustlib/src/rust/library/std/Cargo.toml");
+    sources.is_file().then_some(rustc)
+}
+
+impl Compiler {
+    fn check(&self, case: &Case) -> Command {
+        let mut command = shell::cargo();
+        command.args(["check", "--locked", "--target", case.target]);
+        for package in case.packages {
+            command.args(["--package", package]);
+        }
+        // Another compiler than that of the main build; in one folder they would undo each other's work.
+        command.env("CARGO_TARGET_DIR", places::target().join("cross"));
+        if let Self::FromSource(rustc) = self {
+            command.arg("-Zbuild-std=std,panic_abort,panic_unwind");
+            // Building the standard library is an unstable feature; this opens it on a stable compiler.
+            command.env("RUSTC", rustc).env("RUSTC_BOOTSTRAP", "1");
+            command.env_remove("RUSTC_WRAPPER");
+        }
+        command
+    }
+}

@@ -1,0 +1,96 @@
+//! The project's own tasks: `cargo xtask <command>`.
+//!
+//! Everything these tasks install or build stays inside the checkout, below `target/`; only system packages (a debugger,
+//! a compiler for other targets) go where the system puts them.
+#![deny(unsafe_code)]
+
+#[cfg(target_os = "linux")]
+mod bench;
+mod ci;
+mod cross;
+mod deny;
+mod peer;
+mod places;
+mod setup;
+mod shell;
+mod test;
+
+use shell::Outcome;
+use std::{env, process::ExitCode};
+
+/// A command: its name and arguments, what it runs, and the line that `help` prints about it.
+struct Task {
+    name: &'static str,
+    arguments: &'static str,
+    run: fn(&[String]) -> Outcome,
+    help: &'static str,
+}
+
+const TASKS: &[Task] = &[
+    Task {
+        name: "test",
+        arguments: "[ARGS]",
+        run: test::run,
+        help: "install what the tests need, then run all of them, or `cargo test ARGS`",
+    },
+    Task { name: "tools", arguments: "", run: setup::tools, help: "only install what the tests need" },
+    #[cfg(target_os = "linux")]
+    Task {
+        name: "bench",
+        arguments: "[quick|full|smoke]",
+        run: bench::run,
+        help: "measure dumps against the published crate",
+    },
+    Task {
+        name: "ci",
+        arguments: "[CHECK...]",
+        run: ci::run,
+        help: "every check that a change has to pass, or those named",
+    },
+    Task { name: "help", arguments: "", run: help, help: "print this list" },
+];
+
+/// Commands that other commands start; `help` does not list them.
+const HIDDEN: &[Task] = &[
+    #[cfg(target_os = "linux")]
+    Task {
+        name: "bench-target",
+        arguments: "THREADS MAPS LIBS HEAP_MB BUSY",
+        run: bench::target::run,
+        help: "be a process that the bench dumps",
+    },
+];
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = env::args().skip(1).collect();
+    match dispatch(&arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("xtask: {failure}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn dispatch(arguments: &[String]) -> Outcome {
+    let Some((name, rest)) = arguments.split_first() else {
+        return help(&[]);
+    };
+    let wanted = match name.as_str() {
+        "-h" | "--help" => "help",
+        other => other,
+    };
+    match TASKS.iter().chain(HIDDEN).find(|task| task.name == wanted) {
+        Some(task) => (task.run)(rest),
+        None => Err(format!("there is no command '{name}'; `cargo xtask help` lists them").into()),
+    }
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "every task has this signature")]
+fn help(_: &[String]) -> Outcome {
+    println!("usage: cargo xtask <command>\n");
+    for task in TASKS {
+        println!("  {:<26}{}", format!("{} {}", task.name, task.arguments), task.help);
+    }
+    Ok(())
+}

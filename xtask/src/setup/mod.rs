@@ -1,0 +1,56 @@
+//! Installing what a machine with only the Rust toolchain lacks.
+
+mod apt;
+mod cargo_install;
+
+use crate::shell::{self, Outcome};
+use cargo_install::Tool;
+use std::path::PathBuf;
+
+/// A reader of minidumps that this project did not write.
+const STACKWALK: Tool =
+    Tool { package: "minidump-stackwalk", program: "minidump-stackwalk", version: "0.27" };
+/// Checks licences, sources and duplicates of dependencies.
+const DENY: Tool = Tool { package: "cargo-deny", program: "cargo-deny", version: "0.20" };
+/// The debugger our dumps are tried in, and the name other systems give it; Debian's packages are called the same.
+const LLDB_TESTED: &str = "lldb-19";
+const LLDB: &[&str] = &[LLDB_TESTED, "lldb"];
+/// Debian's newest compiler, its library sources, and the `dlltool` that these need for Windows, see [`crate::cross`].
+const CROSS_COMPILER: &[&str] = &["rustc-web", "rust-web-src", "binutils-mingw-w64-x86-64"];
+
+/// `cargo xtask tools`: what the tests need.
+pub fn tools(_: &[String]) -> Outcome {
+    lldb()?;
+    STACKWALK.ensure()?;
+    Ok(())
+}
+
+/// What the checks need beyond the tests: returns where `cargo-deny` is.
+pub fn deny() -> Outcome<PathBuf> {
+    DENY.ensure()
+}
+
+/// Tries to install a compiler for other targets. Whether it succeeded is for the caller to look at.
+pub fn cross_compiler() -> Outcome {
+    apt::install(CROSS_COMPILER)
+}
+
+fn lldb() -> Outcome {
+    if LLDB.iter().any(|name| works(name)) {
+        return Ok(());
+    }
+    let installed = apt::first_available(LLDB).and_then(|package| apt::install(&[package]));
+    match installed {
+        Ok(()) if LLDB.iter().any(|name| works(name)) => Ok(()),
+        Ok(()) => shell::missing(
+            "lldb was installed, but does not start; the tests that read dumps in lldb need it",
+        ),
+        Err(why) => shell::missing(format!(
+            "lldb is missing ({why}); install {LLDB_TESTED} or newer: the tests that read dumps in lldb need it"
+        )),
+    }
+}
+
+fn works(name: &str) -> bool {
+    shell::answer(shell::program(name).arg("--version")).is_some()
+}
