@@ -18,6 +18,8 @@ use std::{
 struct Case {
     target: &'static str,
     packages: &'static [&'static str],
+    /// Installs what else the packages need to compile for it.
+    prepare: fn() -> Outcome,
 }
 
 /// Model and formats know no operating system, and the writer has a back end for systems it cannot dump yet.
@@ -26,15 +28,18 @@ const EVERYWHERE: &[&str] = &["minidump-snapshot", "minidump-formats", "minidump
 const WITH_PROGRAM: &[&str] = &["minidump-snapshot", "minidump-formats", "minidump-writer", "minidump-cli"];
 
 const CASES: &[Case] = &[
-    Case { target: "x86_64-unknown-linux-musl", packages: WITH_PROGRAM },
-    Case { target: "x86_64-pc-windows-gnu", packages: EVERYWHERE },
-    Case { target: "aarch64-apple-darwin", packages: EVERYWHERE },
+    Case { target: "x86_64-unknown-linux-musl", packages: WITH_PROGRAM, prepare: setup::musl_compiler },
+    Case { target: "x86_64-pc-windows-gnu", packages: EVERYWHERE, prepare: || Ok(()) },
+    Case { target: "aarch64-apple-darwin", packages: EVERYWHERE, prepare: || Ok(()) },
 ];
 
 /// Fails when a package does not compile for one of its targets.
 pub fn check() -> Outcome {
     let mut failed = Vec::new();
     for case in CASES {
+        if let Err(failure) = (case.prepare)() {
+            eprintln!("xtask: {failure}");
+        }
         let outcome = match compiler_for(case.target) {
             Some(compiler) => shell::run(&mut compiler.check(case)),
             None => shell::missing(format!(

@@ -39,7 +39,7 @@ fn a_kernel_thread() {
         .ok()
         .and_then(|stat| stat.rsplit_once(") ")?.1.split(' ').nth(6)?.parse::<u64>().ok());
     if flags.is_none_or(|flags| flags & PF_KTHREAD == 0) {
-        return needs::missing("a_kernel_thread", "process 2 is no kernel thread here (a container?)");
+        return needs::not_here("a_kernel_thread", "process 2 is no kernel thread here (a container?)");
     }
     assert_refusal(&attempt("2"), &["process 2", "kernel thread"]);
 }

@@ -61,9 +61,6 @@ impl Dumper {
     }
 
     fn start(&self, pid: u32, path: &Path, folder: &Path) -> Outcome<(os::Usage, Duration, String)> {
-        let complaints = folder.join(format!("{}.stderr", self.name));
-        let stderr =
-            File::create(&complaints).doing(format_args!("could not create {}", complaints.display()))?;
         let mut command = Command::new(&self.program);
         for argument in self.arguments {
             match *argument {
@@ -72,34 +69,44 @@ impl Dumper {
                 other => command.arg(other),
             };
         }
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(stderr);
-        os::prepare_dumper(&mut command, os::DUMPER_PRIORITY, PATIENCE);
-
-        let start = Instant::now();
-        let mut child = command.spawn().doing(format_args!("could not start {}", self.program.display()))?;
-        let mut said = String::new();
-        if let Some(mut output) = child.stdout.take() {
-            output.read_to_string(&mut said).doing("could not read what the dumper prints")?;
-        }
-        let usage = os::wait(child).doing("could not wait for the dumper")?;
-        let wall = start.elapsed();
-        if usage.success {
-            return Ok((usage, wall, said.trim().to_owned()));
-        }
-        let why = fs::read_to_string(&complaints).unwrap_or_default();
-        match usage.signal {
-            0 => Err(self.failed(why.trim())),
-            signal => Err(self.failed(&format!(
-                "ended by signal {signal} after {} ms; {}",
-                wall.as_millis(),
-                why.trim()
-            ))),
-        }
+        run(command, self.name, folder)
     }
 
     fn failed(&self, why: &str) -> Failure {
         format!("the dump by '{}' failed: {why}", self.name).into()
     }
+}
+
+/// Runs a dumper to its end, away from the sampler's processor. What it complains of goes to a file in `folder`.
+pub fn run(mut command: Command, name: &str, folder: &Path) -> Outcome<(os::Usage, Duration, String)> {
+    let complaints = folder.join(format!("{name}.stderr"));
+    let stderr =
+        File::create(&complaints).doing(format_args!("could not create {}", complaints.display()))?;
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(stderr);
+    os::prepare_dumper(&mut command, os::DUMPER_PRIORITY, PATIENCE);
+
+    let start = Instant::now();
+    let program = command.get_program().to_owned();
+    let mut child = command.spawn().doing(format_args!("could not start {}", program.display()))?;
+    let mut said = String::new();
+    if let Some(mut output) = child.stdout.take() {
+        output.read_to_string(&mut said).doing("could not read what the dumper prints")?;
+    }
+    let usage = os::wait(child).doing("could not wait for the dumper")?;
+    let wall = start.elapsed();
+    if usage.success {
+        return Ok((usage, wall, said.trim().to_owned()));
+    }
+    let why = fs::read_to_string(&complaints).unwrap_or_default();
+    let why = why.trim();
+    Err(match usage.signal {
+        0 => format!("the dump by '{name}' failed: {why}"),
+        signal => format!(
+            "the dump by '{name}' failed: ended by signal {signal} after {} ms; {why}",
+            wall.as_millis()
+        ),
+    }
+    .into())
 }
 
 /// Size in bytes and number of threads of a minidump. Reads only what it needs: what the harness holds in memory counts

@@ -7,6 +7,7 @@ mod case;
 mod dumper;
 mod libraries;
 mod live;
+pub mod memory;
 mod os;
 mod report;
 mod sample;
@@ -27,10 +28,13 @@ use std::{fs, path::Path, thread};
 /// Runs a plan, prints its table, writes `bench.json` into the target folder, and fails when our program is slower than
 /// the published one or holds too much memory.
 pub fn run(arguments: &[String]) -> Outcome {
+    if let Some(("memory", rest)) = arguments.split_first().map(|(first, rest)| (first.as_str(), rest)) {
+        return memory::run(rest);
+    }
     let plan = match arguments {
         [] => Plan::named("quick")?,
         [name] => Plan::named(name)?,
-        _ => return Err("bench takes one argument: quick, full or smoke".into()),
+        _ => return Err("bench takes one argument: quick, full or smoke, or memory [MIB] [ROUNDS]".into()),
     };
     let dumpers = build()?;
     let folder = places::target().join("bench");

@@ -180,6 +180,17 @@ pub fn wait(child: Child) -> io::Result<Usage> {
     Ok(Usage { success, signal, cpu: duration(usage.ru_utime) + duration(usage.ru_stime), peak_rss })
 }
 
+/// Reads memory of another process. Returns how many bytes came.
+pub fn read_memory(pid: i32, address: u64, buffer: &mut [u8]) -> io::Result<usize> {
+    let local = libc::iovec { iov_base: buffer.as_mut_ptr().cast(), iov_len: buffer.len() };
+    let start = usize::try_from(address).map_err(io::Error::other)?;
+    let remote = libc::iovec { iov_base: ptr::without_provenance_mut(start), iov_len: buffer.len() };
+    // SAFETY: the local vector is this function's exclusive buffer; the remote one is an address in another process,
+    // which the kernel checks.
+    let read = unsafe { libc::process_vm_readv(pid, &raw const local, 1, &raw const remote, 1, 0) };
+    usize::try_from(read).map_err(|_| io::Error::last_os_error())
+}
+
 fn duration(time: libc::timeval) -> Duration {
     let seconds = Duration::from_secs(u64::try_from(time.tv_sec).unwrap_or(0));
     seconds + Duration::from_micros(u64::try_from(time.tv_usec).unwrap_or(0))

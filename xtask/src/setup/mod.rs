@@ -18,9 +18,13 @@ const LLDB: &[&str] = &[LLDB_TESTED, "lldb"];
 /// Debian's newest compiler, its library sources, and the `dlltool` that these need for Windows, see [`crate::cross`].
 const CROSS_COMPILER: &[&str] = &["rustc-web", "rust-web-src", "binutils-mingw-w64-x86-64"];
 
+/// A C compiler for musl, by the name that the `cc` crate looks for, and Debian's package of it. The program's zstd is C.
+const MUSL_COMPILER: (&str, &str) = ("x86_64-linux-musl-gcc", "musl-tools");
+
 /// `cargo xtask tools`: what the tests need.
 pub fn tools(_: &[String]) -> Outcome {
     lldb()?;
+    gdb()?;
     STACKWALK.ensure()?;
     Ok(())
 }
@@ -33,6 +37,25 @@ pub fn deny() -> Outcome<PathBuf> {
 /// Tries to install a compiler for other targets. Whether it succeeded is for the caller to look at.
 pub fn cross_compiler() -> Outcome {
     apt::install(CROSS_COMPILER)
+}
+
+/// Tries to install a C compiler for musl where there is none.
+pub fn musl_compiler() -> Outcome {
+    let (program, package) = MUSL_COMPILER;
+    if shell::find(program).is_some() { Ok(()) } else { apt::install(&[package]) }
+}
+
+fn gdb() -> Outcome {
+    if works("gdb") {
+        return Ok(());
+    }
+    match apt::install(&["gdb"]) {
+        Ok(()) if works("gdb") => Ok(()),
+        Ok(()) => shell::missing("gdb was installed, but does not start; the tests of ELF cores need it"),
+        Err(why) => {
+            shell::missing(format!("gdb is missing ({why}); install it: the tests of ELF cores need it"))
+        }
+    }
 }
 
 fn lldb() -> Outcome {
