@@ -9,6 +9,7 @@
 //!   a snapshot and a [`MemoryPolicy`].
 //! * [`MemorySource`] is where the bytes of the plan come from: a stopped process, an arena, a core file. Reads are
 //!   partial by contract and say why they ended.
+//! * [`privacy`] wraps a source so that secrets stay out of the dump.
 //!
 //! What it does not do: stop or read a process (`minidump-writer`), or write a file (`minidump-formats`).
 #![forbid(unsafe_code)]
@@ -26,6 +27,7 @@ mod thread;
 
 pub mod cpu;
 pub mod memory;
+pub mod privacy;
 
 pub use cpu::CpuState;
 pub use exception::{Crash, Exception};
@@ -36,6 +38,7 @@ pub use memory::{
     ReadOutcome, ReadRequest, StackWindow, ThreadStack, stack_window,
 };
 pub use module::{FileVersion, Module, ModuleId};
+pub use privacy::{MaskedMemory, Redacted, SanitizedMemory, redact_environ};
 pub use process::Process;
 pub use region::{Protection, Region, RegionKind};
 pub use snapshot::{SNAPSHOT_VERSION, Snapshot};

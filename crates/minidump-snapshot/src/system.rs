@@ -42,6 +42,16 @@ pub enum Cpu {
     },
 }
 
+impl Cpu {
+    /// Size in bytes of a pointer: 4 or 8.
+    #[must_use]
+    pub fn pointer_size(&self) -> usize {
+        match self {
+            Self::Amd64 { .. } => 8,
+        }
+    }
+}
+
 /// The machine and the operating system.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct System {

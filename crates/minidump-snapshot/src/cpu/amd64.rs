@@ -53,6 +53,31 @@ pub struct Amd64State {
 }
 
 impl Amd64State {
+    /// The registers that may hold a pointer to data, the likeliest first: not the stack pointer, which always points
+    /// at memory that a dump holds, and not the instruction pointer.
+    #[must_use]
+    pub fn data_pointers(&self) -> [u64; 17] {
+        [
+            self.rdi,
+            self.rsi,
+            self.rax,
+            self.rcx,
+            self.rdx,
+            self.rbx,
+            self.rbp,
+            self.r8,
+            self.r9,
+            self.r10,
+            self.r11,
+            self.r12,
+            self.r13,
+            self.r14,
+            self.r15,
+            self.fs_base,
+            self.gs_base,
+        ]
+    }
+
     /// The FXSAVE image (x87, MMX, SSE), if captured.
     #[must_use]
     pub fn fxsave(&self) -> Option<&[u8]> {

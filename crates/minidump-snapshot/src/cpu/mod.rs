@@ -30,6 +30,14 @@ impl CpuState {
         }
     }
 
+    /// The registers that may hold a pointer to data.
+    #[must_use]
+    pub fn data_pointers(&self) -> impl ExactSizeIterator<Item = u64> + use<> {
+        match self {
+            Self::Amd64(state) => state.data_pointers().into_iter(),
+        }
+    }
+
     /// Bytes below the stack pointer that the ABI lets a leaf function use.
     #[must_use]
     pub fn red_zone(&self) -> u64 {

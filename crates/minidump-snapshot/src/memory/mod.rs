@@ -5,9 +5,12 @@ mod plan;
 mod policy;
 mod source;
 mod stack;
+pub(crate) mod words;
 
 pub use buffer::BufferSource;
 pub use plan::{MemoryPlan, PlannedRange, Purpose, ThreadStack};
 pub use policy::{MemoryMode, MemoryPolicy};
 pub use source::{MemorySource, ReadEnd, ReadOutcome, ReadRequest};
 pub use stack::{StackWindow, stack_window};
+
+pub(crate) use stack::stack_extents;

@@ -1,23 +1,20 @@
-use super::{MemoryPolicy, stack_window};
-use crate::region::{RegionKind, find};
-use crate::{Snapshot, SoftError, Stage, Thread};
-use serde::{Deserialize, Serialize};
+mod application;
+mod around;
+mod budget;
+mod full;
+mod loader;
+mod pointed_to;
+mod purpose;
+mod referring;
+mod stacks;
 
-/// Why a range belongs into the dump. The order is that of importance, which is also the order of writing: a file
-/// that is cut off loses the least useful memory.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum Purpose {
-    /// Stack of the blamed thread.
-    BlamedStack,
-    /// Around an instruction pointer.
-    Code,
-    /// Stack of any other thread.
-    Stack,
-    /// The dynamic loader's own structures.
-    Loader,
-}
+pub use purpose::Purpose;
+
+use super::{MemoryMode, MemoryPolicy};
+use crate::{Snapshot, SoftError};
+use budget::Sizes;
+use serde::{Deserialize, Serialize};
+use stacks::Found;
 
 /// A range of target memory to keep.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -49,9 +46,27 @@ pub struct ThreadStack {
     pub size: u64,
 }
 
+/// One reason to keep one range. Parts may overlap.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+struct Part {
+    range: PlannedRange,
+    /// The thread whose stack this is.
+    thread: Option<u32>,
+}
+
+impl Part {
+    /// The range from `start` up to `end`, if there is anything between them.
+    fn new((start, end): (u64, u64), purpose: Purpose) -> Option<Self> {
+        let size = end.checked_sub(start).filter(|size| *size > 0)?;
+        Some(Self { range: PlannedRange { start, size, purpose }, thread: None })
+    }
+}
+
 /// Which target memory a dump holds.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MemoryPlan {
+    /// What the ranges were made of, in no order.
+    parts: Vec<Part>,
     /// Ranges that do not overlap, by importance, then by address.
     ranges: Vec<PlannedRange>,
     /// Stacks by ascending thread id.
@@ -59,38 +74,53 @@ pub struct MemoryPlan {
 }
 
 impl MemoryPlan {
-    /// Plans the memory of `snapshot` under `policy`. Needs its threads, regions and loader facts, nothing else. What
-    /// had to be left out is reported in `soft_errors`.
+    /// Plans the memory of `snapshot` under `policy`. Needs its threads, regions, exception and loader facts, nothing
+    /// else. What had to be left out is reported in `soft_errors`.
+    ///
+    /// What lies around pointers takes memory contents to find: [`pointed_to`](Self::pointed_to) plans it once the
+    /// memory of this plan is there.
     #[must_use]
     pub fn new(snapshot: &Snapshot, policy: &MemoryPolicy, soft_errors: &mut Vec<SoftError>) -> Self {
-        let mut cap = policy.stack_cap;
-        let Found { mut ranges, mut stacks, lost } = loop {
-            let found = stacks(snapshot, policy, cap);
-            let total: u64 = found.ranges.iter().map(|range| range.size).sum();
-            if total <= policy.budget || cap <= policy.stack_floor {
-                break found;
-            }
-            cap = (cap / 2).max(policy.stack_floor);
-        };
-        if cap < policy.stack_cap {
-            let message = format!("the stacks exceed the memory budget, each was cut to {cap} bytes");
-            soft_errors.push(SoftError::new(Stage::Memory, message));
+        let around = around::parts(snapshot, &Sizes::of(policy));
+        let loader = loader::parts(snapshot);
+        let application = application::parts(&snapshot.regions, &policy.application, soft_errors);
+        if policy.mode == MemoryMode::Full {
+            let found = full::stacks(snapshot, policy);
+            found.report_lost(soft_errors);
+            let more = around.into_iter().chain(loader).chain(application);
+            let more = more.chain(full::parts(&snapshot.regions));
+            return Self::of(found.parts.into_iter().chain(more).collect(), found.stacks);
         }
-        for (thread, sp) in lost {
-            let message = "the stack pointer points at no stack";
-            soft_errors.push(SoftError::new(Stage::Memory, message).thread(thread).range(sp, 0));
-        }
-        ranges.extend(code_ranges(snapshot, policy.code_window));
-        ranges.extend(loader_ranges(snapshot));
-        stacks.sort_by_key(|stack| stack.thread);
-        Self { ranges: merged(ranges), stacks }
+        let found = Found::new(snapshot, &Sizes::of(policy));
+        let (found, around) = budget::cut(snapshot, policy, found, around, soft_errors);
+        found.report_lost(soft_errors);
+        let Found { mut parts, stacks, .. } = found;
+        parts.extend(around);
+        budget::fill(&mut parts, loader, "the loader's structures", policy.budget, soft_errors);
+        budget::fill(&mut parts, application, "the application's memory", policy.budget, soft_errors);
+        Self::of(parts, stacks)
     }
 
     /// A plan of the given ranges and stacks. Overlapping ranges are merged, empty ones dropped.
     #[must_use]
-    pub fn from_ranges(ranges: Vec<PlannedRange>, mut stacks: Vec<ThreadStack>) -> Self {
+    pub fn from_ranges(ranges: Vec<PlannedRange>, stacks: Vec<ThreadStack>) -> Self {
+        let mut parts: Vec<Part> = ranges.into_iter().map(|range| Part { range, thread: None }).collect();
+        referring::name_owners(&mut parts, &stacks);
+        Self::of(parts, stacks)
+    }
+
+    fn of(mut parts: Vec<Part>, mut stacks: Vec<ThreadStack>) -> Self {
+        parts.retain(|part| part.range.size > 0);
         stacks.sort_by_key(|stack| stack.thread);
-        Self { ranges: merged(ranges), stacks }
+        Self { ranges: merged(parts.iter().map(|part| part.range).collect()), parts, stacks }
+    }
+
+    /// This plan and `more`.
+    #[must_use]
+    pub fn joined_with(mut self, more: &Self) -> Self {
+        self.parts.extend_from_slice(&more.parts);
+        self.stacks.extend_from_slice(&more.stacks);
+        Self::of(self.parts, self.stacks)
     }
 
     /// The ranges, by importance, then by address. They do not overlap.
@@ -115,92 +145,16 @@ impl MemoryPlan {
     /// Bytes in all.
     #[must_use]
     pub fn total(&self) -> u64 {
-        self.ranges.iter().map(|range| range.size).sum()
+        total(&self.ranges)
     }
 }
 
-fn push(ranges: &mut Vec<PlannedRange>, (start, end): (u64, u64), purpose: Purpose) {
-    if let Some(size) = end.checked_sub(start).filter(|size| *size > 0) {
-        ranges.push(PlannedRange { start, size, purpose });
-    }
-}
-
-/// The stacks of a snapshot, and the threads (with their stack pointers) that have none.
-struct Found {
-    ranges: Vec<PlannedRange>,
-    stacks: Vec<ThreadStack>,
-    lost: Vec<(u32, u64)>,
-}
-
-fn stacks(snapshot: &Snapshot, policy: &MemoryPolicy, cap: u64) -> Found {
-    let mut found = Found {
-        ranges: Vec::with_capacity(snapshot.threads.len() * 2 + 16),
-        stacks: Vec::with_capacity(snapshot.threads.len()),
-        lost: Vec::new(),
-    };
-    for thread in &snapshot.threads {
-        let Some(sp) = thread.stack_pointer() else { continue };
-        let blamed = snapshot.blamed_thread == Some(thread.id);
-        let (cap, purpose) =
-            if blamed { (policy.blamed_stack_cap, Purpose::BlamedStack) } else { (cap, Purpose::Stack) };
-        let is_main = thread.id == snapshot.process.pid;
-        let Some(window) = stack_window(&snapshot.regions, thread, is_main, cap) else {
-            found.lost.push((thread.id, sp));
-            continue;
-        };
-        push(&mut found.ranges, window.head, purpose);
-        if let Some(tail) = window.tail {
-            push(&mut found.ranges, tail, purpose);
-        }
-        let (start, end) = window.head;
-        found.stacks.push(ThreadStack { thread: thread.id, start, size: end.saturating_sub(start) });
-    }
-    found
-}
-
-fn code_ranges(snapshot: &Snapshot, window: u64) -> Vec<PlannedRange> {
-    let mut pointers: Vec<u64> = snapshot.threads.iter().filter_map(Thread::instruction_pointer).collect();
-    pointers.sort_unstable();
-    pointers.dedup();
-    let mut ranges = Vec::with_capacity(pointers.len());
-    for ip in pointers {
-        let Some(region) = find(&snapshot.regions, ip) else { continue };
-        if region.protection.is_empty() || region.kind == RegionKind::Device {
-            continue;
-        }
-        let low = ip.saturating_sub(window / 2).max(region.start);
-        push(&mut ranges, (low, ip.saturating_add(window / 2).min(region.end)), Purpose::Code);
-    }
-    ranges
-}
-
-fn loader_ranges(snapshot: &Snapshot) -> Vec<PlannedRange> {
-    /// `sizeof(struct r_debug)` and of the public part of `struct link_map` on 64-bit targets (<link.h>).
-    const STRUCT_SIZE: u64 = 40;
-    let mut ranges = Vec::new();
-    let Some(debug) = snapshot.linux.as_ref().and_then(|facts| facts.dso_debug.as_ref()) else {
-        return ranges;
-    };
-    let mut keep = |start: u64, size: u64| {
-        // The loader's structures are data of the target: only what lies inside a mapping is kept.
-        if let Some(region) =
-            find(&snapshot.regions, start).filter(|region| region.kind != RegionKind::Device)
-        {
-            push(&mut ranges, (start, start.saturating_add(size).min(region.end)), Purpose::Loader);
-        }
-    };
-    keep(debug.address, STRUCT_SIZE);
-    keep(debug.dynamic, debug.dynamic_contents.len() as u64);
-    for entry in &debug.link_maps {
-        keep(entry.address, STRUCT_SIZE);
-        keep(entry.name_address, entry.name.len() as u64 + 1);
-    }
-    ranges
+fn total(ranges: &[PlannedRange]) -> u64 {
+    ranges.iter().map(|range| range.size).fold(0, u64::saturating_add)
 }
 
 /// Merges what overlaps and orders by importance.
 fn merged(mut ranges: Vec<PlannedRange>) -> Vec<PlannedRange> {
-    ranges.retain(|range| range.size > 0);
     ranges.sort_unstable_by_key(|range| (range.start, range.size));
     let mut result: Vec<PlannedRange> = Vec::with_capacity(ranges.len());
     for range in ranges {

@@ -10,7 +10,7 @@ pub enum MemoryMode {
     Stacks,
     /// Those, and bounded memory around pointers found in registers and stacks.
     Indirect,
-    /// All readable memory, without devices and what the program marked MADV_DONTDUMP.
+    /// All readable memory, without devices, the kernel's data pages and what the program marked MADV_DONTDUMP.
     Full,
 }
 
@@ -19,24 +19,28 @@ pub enum MemoryMode {
 pub struct MemoryPolicy {
     /// Which kind of memory.
     pub mode: MemoryMode,
-    /// Ranges (first address, size) that the application wants kept; parts that are not mapped are left out.
+    /// Ranges (first address, size) that the application wants kept. Parts that cannot be read, and memory that the
+    /// program asked to leave out of dumps, are left out.
     pub application: Vec<(u64, u64)>,
-    /// Kept around each pointer in mode `Indirect`. Default 1 KiB.
+    /// Kept around each pointer in mode `Indirect`, a quarter of it in front of the pointer. Default 1 KiB.
     pub indirect_window: u64,
     /// Most memory that mode `Indirect` adds. Default 4 MiB.
     pub indirect_budget: u64,
-    /// Keep the stacks only of threads that refer to this range (first address, size), and of the blamed one.
+    /// Keep the stacks only of threads that refer to this range (first address, size), and of the blamed one. Size 0
+    /// stands for the whole module at the address, or else the whole mapping; when there is neither, no thread refers to it.
     pub only_stacks_referring_to: Option<(u64, u64)>,
     /// Most that is kept of the blamed thread's stack. Default 1 MiB.
     pub blamed_stack_cap: u64,
     /// Most that is kept of every other stack. Default 256 KiB.
     pub stack_cap: u64,
-    /// Least that a stack is cut to when the whole would exceed `budget`. Default 4 KiB.
+    /// What stacks are cut to before anything else of the threads is given up for `budget`. Default 4 KiB.
     pub stack_floor: u64,
     /// Kept around the instruction pointer of every thread, half on each side. Default 512.
     pub code_window: u64,
-    /// Most memory in all. When the stacks exceed it, those of threads that are not blamed are cut further, down to
-    /// `stack_floor`. Default 256 MiB.
+    /// Most memory in all, except in mode `Full`. What exceeds it is given up in this order: memory around pointers,
+    /// the application's ranges, the loader's structures, the far ends of the stacks (those of the others first, the
+    /// blamed one down to `stack_floor`), the code of the other threads, and last all of the blamed thread but what
+    /// every thread keeps whatever the budget: 256 bytes of stack with the stack pointer inside. Default 256 MiB.
     pub budget: u64,
 }
 

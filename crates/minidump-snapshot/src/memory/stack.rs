@@ -1,5 +1,5 @@
 use crate::region::{Region, RegionKind, find, index_at_or_above};
-use crate::{Protection, Thread};
+use crate::{Protection, Snapshot, Thread};
 
 /// How far above a stack pointer that points at nothing the real stack is looked for: guard areas are at most this
 /// large in practice, and a frame that jumps further has left its stack altogether.
@@ -124,6 +124,26 @@ fn lost_stack(regions: &[Region], thread: &Thread, is_main: bool, cap: u64) -> O
     };
     let head = (region.start.max(end.saturating_sub(cap)), end);
     (head.0 < head.1).then_some(StackWindow { head, tail: None })
+}
+
+/// All of what may be a thread's stack, from its low end on, without the heap that the kernel merged with it. Bounds
+/// in no order, which may overlap.
+pub(crate) fn stack_extents(snapshot: &Snapshot) -> Vec<(u64, u64)> {
+    let regions = &snapshot.regions;
+    let kernel_made = regions.iter().filter(|region| region.kind == RegionKind::Stack);
+    let mut extents: Vec<_> = kernel_made.map(|region| (region.start, region.end)).collect();
+    for thread in &snapshot.threads {
+        let is_main = thread.id == snapshot.process.pid;
+        if let Some(window) = stack_window(regions, thread, is_main, u64::MAX) {
+            let (low, end) = window.head;
+            extents.push((find(regions, low).map_or(low, |region| region.start), end));
+        }
+        // The thread may be on another stack than its own: on one for signals, or a coroutine's.
+        let own = thread.thread_pointer.filter(|_| !is_main).and_then(|pointer| find(regions, pointer));
+        let own = own.filter(|region| is_stack_like(region));
+        extents.extend(own.and_then(|region| Some((region.start, own_end(region, thread, region.start)?))));
+    }
+    extents
 }
 
 #[cfg(test)]

@@ -1,8 +1,14 @@
+mod application;
+mod budget;
+mod full;
+mod pointed_to;
+mod referring;
+
 use super::*;
 use crate::cpu::Amd64State;
 use crate::{
-    Cpu, CpuState, DsoDebug, LinkMap, LinuxFacts, OperatingSystem, Process, Protection, Region, RegionKind,
-    System,
+    Cpu, CpuState, DsoDebug, Exception, LinkMap, LinuxFacts, OperatingSystem, Process, Protection, Region,
+    RegionKind, System, Thread,
 };
 use proptest::prelude::*;
 
@@ -98,6 +104,14 @@ fn a_jump_to_null_plans_no_code_and_a_lost_stack_is_reported() {
 }
 
 #[test]
+fn code_is_never_read_from_a_device() {
+    let mut snapshot = snapshot(1);
+    snapshot.regions[0].kind = RegionKind::Device;
+    let plan = MemoryPlan::new(&snapshot, &MemoryPolicy::default(), &mut Vec::new());
+    assert!(plan.ranges().iter().all(|range| range.purpose == Purpose::Stack));
+}
+
+#[test]
 fn over_budget_stacks_are_cut_alike_but_keep_their_stack_pointers() {
     let snapshot = snapshot(64);
     let policy = MemoryPolicy { budget: 1 << 20, ..MemoryPolicy::default() };
@@ -145,7 +159,8 @@ fn any_snapshot() -> impl Strategy<Value = Snapshot> {
     let regions = prop::collection::vec((0_u64..0x20_0000, 1_u64..0x40_0000, 0_u8..8), 0..40);
     let threads =
         prop::collection::vec((any::<u64>(), 0_u64..0x1_0000_0000, any::<bool>(), any::<u64>()), 0..20);
-    (regions, threads, any::<bool>()).prop_map(|(gaps, threads, high)| {
+    let fault = prop::option::of(prop_oneof![any::<u64>(), 0_u64..0x1_0000_0000]);
+    (regions, threads, any::<bool>(), fault).prop_map(|(gaps, threads, high, fault)| {
         let mut snapshot = snapshot(0);
         snapshot.regions.clear();
         let mut at = if high { u64::MAX - 0x400_0000 } else { 0 };
@@ -161,46 +176,60 @@ fn any_snapshot() -> impl Strategy<Value = Snapshot> {
             let id = 100 + u32::try_from(index).unwrap();
             snapshot.threads.push(thread(id, if use_near { near } else { wild }, ip));
         }
+        snapshot.exception =
+            fault.map(|address| Exception { thread: 100, code: 11, flags: 1, address, parameters: vec![] });
         snapshot.blamed_thread = snapshot.threads.last().map(|thread| thread.id);
         snapshot
     })
+}
+
+/// No range is empty, overlaps another or lies where nothing is mapped.
+fn check_ranges(snapshot: &Snapshot, plan: &MemoryPlan) -> Result<(), TestCaseError> {
+    let mut sorted = plan.ranges().to_vec();
+    sorted.sort_unstable_by_key(|range| range.start);
+    for pair in sorted.windows(2) {
+        prop_assert!(pair[0].end() <= pair[1].start);
+    }
+    for range in &sorted {
+        prop_assert!(range.size > 0);
+        let mut at = range.start;
+        while at < range.end() {
+            let region = snapshot.region_at(at);
+            prop_assert!(region.is_some(), "{at:#x} is not mapped");
+            at = region.unwrap().end;
+        }
+    }
+    Ok(())
+}
+
+/// Every stack holds the stack pointer, where that can be read, and lies inside one range.
+fn check_stacks(snapshot: &Snapshot, plan: &MemoryPlan) -> Result<(), TestCaseError> {
+    for thread in &snapshot.threads {
+        let sp = thread.stack_pointer().unwrap();
+        let readable = snapshot.region_at(sp).is_some_and(|r| r.protection.contains(Protection::READ));
+        let stack = plan.stack_of(thread.id);
+        if readable {
+            let stack = stack.unwrap();
+            prop_assert!(stack.start <= sp && sp < stack.start + stack.size);
+        }
+        if let Some(stack) = stack {
+            prop_assert!(
+                plan.ranges().iter().any(|r| r.start <= stack.start && stack.start + stack.size <= r.end())
+            );
+        }
+    }
+    Ok(())
 }
 
 proptest! {
     #[test]
     fn ranges_never_overlap_and_lie_in_mapped_memory(snapshot in any_snapshot(), cap in 1_u64..0x10_0000) {
         let policy = MemoryPolicy { stack_cap: cap, blamed_stack_cap: cap * 2, ..MemoryPolicy::default() };
-        let plan = MemoryPlan::new(&snapshot, &policy, &mut Vec::new());
-        let mut sorted = plan.ranges().to_vec();
-        sorted.sort_unstable_by_key(|range| range.start);
-        for pair in sorted.windows(2) {
-            prop_assert!(pair[0].end() <= pair[1].start);
-        }
-        for range in &sorted {
-            prop_assert!(range.size > 0);
-            let mut at = range.start;
-            while at < range.end() {
-                let region = snapshot.region_at(at);
-                prop_assert!(region.is_some(), "{at:#x} is not mapped");
-                at = region.unwrap().end;
-            }
-        }
+        check_ranges(&snapshot, &MemoryPlan::new(&snapshot, &policy, &mut Vec::new()))?;
     }
 
     #[test]
     fn a_stack_holds_sp_when_sp_is_readable_and_lies_inside_one_range(snapshot in any_snapshot()) {
-        let plan = MemoryPlan::new(&snapshot, &MemoryPolicy::default(), &mut Vec::new());
-        for thread in &snapshot.threads {
-            let sp = thread.stack_pointer().unwrap();
-            let readable = snapshot.region_at(sp).is_some_and(|r| r.protection.contains(Protection::READ));
-            let stack = plan.stack_of(thread.id);
-            if readable {
-                let stack = stack.unwrap();
-                prop_assert!(stack.start <= sp && sp < stack.start + stack.size);
-            }
-            if let Some(stack) = stack {
-                prop_assert!(plan.ranges().iter().any(|r| r.start <= stack.start && stack.start + stack.size <= r.end()));
-            }
-        }
+        check_stacks(&snapshot, &MemoryPlan::new(&snapshot, &MemoryPolicy::default(), &mut Vec::new()))?;
     }
 }

@@ -1,0 +1,84 @@
+use super::intervals::Intervals;
+use crate::{MemorySource, ReadOutcome, ReadRequest};
+use std::ops::Range;
+
+/// A [`MemorySource`] whose bytes at certain addresses are hidden behind a fill byte.
+///
+/// It has the bytes that the wrapped source has, no more and no fewer.
+pub struct MaskedMemory<'a> {
+    memory: &'a dyn MemorySource,
+    hidden: Intervals,
+    fill: u8,
+}
+
+impl<'a> MaskedMemory<'a> {
+    /// Hides what `memory` has at the addresses `hidden`: it reads as `fill`. The ranges may be in any order and may
+    /// overlap.
+    #[must_use]
+    pub fn new(memory: &'a dyn MemorySource, hidden: &[Range<u64>], fill: u8) -> Self {
+        let ranges = hidden.iter().map(|range| (range.start, range.end)).collect();
+        Self { memory, hidden: Intervals::new(ranges), fill }
+    }
+
+    fn hide(&self, address: u64, bytes: Option<&mut [u8]>) {
+        self.hidden.change(address, bytes.unwrap_or_default(), |_, bytes| bytes.fill(self.fill));
+    }
+}
+
+impl MemorySource for MaskedMemory<'_> {
+    fn read(&self, address: u64, buffer: &mut [u8]) -> ReadOutcome {
+        let outcome = self.memory.read(address, buffer);
+        self.hide(address, buffer.get_mut(..outcome.done));
+        outcome
+    }
+
+    fn read_batch(&self, requests: &mut [ReadRequest<'_>]) {
+        self.memory.read_batch(requests);
+        for request in requests {
+            self.hide(request.address, request.buffer.get_mut(..request.outcome.done));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::BufferSource;
+
+    fn source() -> BufferSource {
+        let mut source = BufferSource::new();
+        assert!(source.insert(0x1000, (0..16).collect()));
+        assert!(source.insert(u64::MAX - 4, vec![7; 4]));
+        source
+    }
+
+    #[test]
+    fn hidden_bytes_read_as_the_fill_byte_however_they_are_read() {
+        let source = source();
+        let masked = MaskedMemory::new(&source, &[0x1002..0x1004, 0x100e..0x2000, 0x1003..0x1005], b'*');
+        let expected = [0, 1, b'*', b'*', b'*', 5, 6, 7, 8, 9, 10, 11, 12, 13, b'*', b'*'];
+        let mut whole = [0; 16];
+        assert_eq!(masked.read(0x1000, &mut whole), ReadOutcome::complete(16));
+        assert_eq!(whole, expected);
+        for start in 0..16 {
+            for end in start..=16 {
+                let mut piece = vec![0xff; end - start];
+                let mut requests = [ReadRequest::new(0x1000 + start as u64, &mut piece)];
+                masked.read_batch(&mut requests);
+                assert_eq!(requests[0].outcome, ReadOutcome::complete(end - start));
+                assert_eq!(piece, expected[start..end]);
+            }
+        }
+    }
+
+    #[test]
+    fn a_read_ends_where_the_wrapped_one_ends() {
+        let source = source();
+        let masked = MaskedMemory::new(&source, &[0..0x4000, 0x4000..u64::MAX], 0);
+        let mut buffer = [0xff; 8];
+        assert_eq!(masked.read(0x100c, &mut buffer), ReadOutcome::unreadable(4, None));
+        assert_eq!(buffer[..4], [0; 4]);
+        assert_eq!(masked.read(u64::MAX - 2, &mut buffer).done, 2);
+        assert_eq!(masked.read(0x2000, &mut buffer).done, 0);
+    }
+}

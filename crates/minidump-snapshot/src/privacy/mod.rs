@@ -1,0 +1,11 @@
+//! What keeps secrets out of a dump: wrappers of a [`MemorySource`](crate::MemorySource) that change what is read.
+
+mod environ;
+mod intervals;
+mod masked;
+mod sanitized;
+mod secret_names;
+
+pub use environ::{Redacted, redact_environ};
+pub use masked::MaskedMemory;
+pub use sanitized::SanitizedMemory;
