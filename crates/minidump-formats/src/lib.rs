@@ -1,10 +1,12 @@
 //! Dump encoders: a [`Snapshot`](minidump_snapshot::Snapshot), a [`MemoryPlan`](minidump_snapshot::MemoryPlan) and a
 //! [`MemorySource`](minidump_snapshot::MemorySource) in, a file out.
 //!
+//! * [`elf_core`] writes ELF core files as gdb and LLDB open them.
 //! * [`minidump`] writes Microsoft's minidump format with the streams that Breakpad and its successors add for Linux.
 //!
 //! What it does not do: capture a process (`minidump-writer`), or read dumps. There is no operating-system code here,
 //! so everything is tested on any host from snapshots built in code.
 #![forbid(unsafe_code)]
 
+pub mod elf_core;
 pub mod minidump;

@@ -2,9 +2,10 @@ use super::holes::write_locator;
 use super::memory_block::MemoryBlock;
 use super::memory_writer::size_of_encoded;
 use super::streams::{
-    DsoDebugSection, ExceptionSection, HandleDataSection, MemoryInfoListSection, MemoryListSection,
-    MiscInfoSection, ModuleListSection, SoftErrorsSection, SystemInfoSection, ThreadExtraSection,
-    ThreadInfoListSection, ThreadListSection, ThreadNamesSection, XsaveAreas, linux_texts,
+    CrashpadInfoSection, DsoDebugSection, ExceptionSection, HandleDataSection, MemoryInfoListSection,
+    MemoryListSection, MiscInfoSection, ModuleListSection, SoftErrorsSection, SystemInfoSection,
+    ThreadExtraSection, ThreadInfoListSection, ThreadListSection, ThreadNamesSection, XsaveAreas,
+    linux_texts,
 };
 use super::tail::{MEMORY_ALIGNMENT, Tail, place};
 use super::{
@@ -34,11 +35,18 @@ pub struct LayoutOptions<'a> {
     /// Most holes that are listed, in the file and in [`Written::holes`](super::Written::holes). Each takes 16 bytes
     /// of the file whether it is used or not. Default 512.
     pub hole_capacity: u32,
+    /// Types of streams that the file goes without. It says nothing about them: whoever asks for this knows. Without
+    /// the `MemoryList` (or `Memory64List`) it has no memory either. Streams of the application are written all the
+    /// same; so one of them can take the place of one of ours. Default none.
+    pub omit: &'a [u32],
+    /// Flags of the header (`MINIDUMP_TYPE`, minidumpapiset.h) that the streams do not tell: that the memory is all
+    /// there was, or that what is private was taken out of it. Default none.
+    pub flags: u64,
 }
 
 impl Default for LayoutOptions<'_> {
     fn default() -> Self {
-        Self { extra_sections: &[], source_is_complete: false, hole_capacity: 512 }
+        Self { extra_sections: &[], source_is_complete: false, hole_capacity: 512, omit: &[], flags: 0 }
     }
 }
 
@@ -93,12 +101,14 @@ pub fn layout<'a>(
     plan: &'a MemoryPlan,
     options: &LayoutOptions<'_>,
 ) -> Result<Layout<'a>, FormatError> {
-    let block = MemoryBlock::new(plan)?;
+    let omit = Omit(options.omit);
+    let block = if omit.memory() { MemoryBlock::unlisted() } else { MemoryBlock::new(plan)? };
     let own = sections(snapshot, plan);
     let texts: Vec<_> = snapshot.linux.iter().flat_map(linux_texts).collect();
-    let mut ordered: Vec<&dyn SectionWriter> = own.iter().map(Box::as_ref).collect();
+    let kept = |section: &&dyn SectionWriter| !omit.has(section.section_type());
+    let mut ordered: Vec<&dyn SectionWriter> = own.iter().map(Box::as_ref).filter(kept).collect();
     ordered.extend(options.extra_sections);
-    ordered.extend(texts.iter().map(|text| text as &dyn SectionWriter));
+    ordered.extend(texts.iter().map(|text| text as &dyn SectionWriter).filter(kept));
     refuse_duplicates(&ordered)?;
 
     let page_size = page_size(snapshot);
@@ -107,12 +117,29 @@ pub fn layout<'a>(
     for section in &ordered {
         file.write_or_leave_out(*section)?;
     }
-    let with_holes = (!options.source_is_complete).then_some(hole_capacity);
-    let areas = XsaveAreas::new(snapshot);
-    let (mut buffer, soft_errors, tail) = file.finish(snapshot, &areas, &block, with_holes)?;
+    let can_have_holes = !options.source_is_complete && block.is_listed() && !omit.has(HOLE_TABLE_STREAM);
+    let with_holes = can_have_holes.then_some(hole_capacity);
+    let areas = if omit.has(XSAVE_LIST_STREAM) { XsaveAreas::none() } else { XsaveAreas::new(snapshot) };
+    let (mut buffer, soft_errors, tail) = file.finish(snapshot, &areas, &block, with_holes, options)?;
     buffer.resolve_memory(|address, size| block.locate(address, size)?.checked_add(tail.memory))?;
     let head = buffer.into_bytes();
     Ok(Layout { head, areas, ranges: block.ranges(), page_size, hole_capacity, tail, soft_errors })
+}
+
+/// The stream types that the file goes without.
+#[derive(Clone, Copy)]
+struct Omit<'a>(&'a [u32]);
+
+impl Omit<'_> {
+    fn has(self, stream_type: u32) -> bool {
+        self.0.contains(&stream_type)
+    }
+
+    /// Either list stands for both: which of them a file has depends on its size.
+    fn memory(self) -> bool {
+        self.has(MINIDUMP_STREAM_TYPE::MemoryListStream.into())
+            || self.has(MINIDUMP_STREAM_TYPE::Memory64ListStream.into())
+    }
 }
 
 /// The streams made from the snapshot, in the order of the file, without the texts.
@@ -133,6 +160,9 @@ fn sections<'a>(snapshot: &'a Snapshot, plan: &'a MemoryPlan) -> Vec<Box<dyn Sec
     }
     if !snapshot.handles.is_empty() {
         sections.push(Box::new(HandleDataSection(snapshot)));
+    }
+    if !snapshot.annotations.is_empty() {
+        sections.push(Box::new(CrashpadInfoSection(&snapshot.annotations)));
     }
     if let Some(debug) = snapshot.linux.as_ref().and_then(|facts| facts.dso_debug.as_ref()) {
         sections.push(Box::new(DsoDebugSection(debug)));
@@ -159,7 +189,7 @@ fn refuse_duplicates(sections: &[&dyn SectionWriter]) -> Result<(), FormatError>
     Ok(())
 }
 
-fn page_size(snapshot: &Snapshot) -> u64 {
+pub(crate) fn page_size(snapshot: &Snapshot) -> u64 {
     const SMALLEST: u64 = 4096;
     Some(u64::from(snapshot.system.page_size))
         .filter(|size| *size >= SMALLEST && size.is_power_of_two())
@@ -167,7 +197,7 @@ fn page_size(snapshot: &Snapshot) -> u64 {
 }
 
 /// No more entries than there can be holes: every second page that a range touches, also in part.
-fn hole_capacity(wanted: u32, block: &MemoryBlock<'_>, page_size: u64) -> u32 {
+pub(crate) fn hole_capacity(wanted: u32, block: &MemoryBlock<'_>, page_size: u64) -> u32 {
     let possible = block.ranges().iter().map(|range| (range.size / page_size).saturating_add(3) / 2);
     let possible = possible.fold(0_u64, u64::saturating_add);
     wanted.min(u32::try_from(possible).unwrap_or(u32::MAX))
@@ -217,10 +247,14 @@ impl FileHead {
         areas: &XsaveAreas<'_>,
         block: &MemoryBlock<'_>,
         hole_capacity: Option<u32>,
+        options: &LayoutOptions<'_>,
     ) -> Result<(MemoryWriter, Vec<SoftError>, Tail), FormatError> {
+        let omit = Omit(options.omit);
         let errors = SoftErrorsSection { captured: &snapshot.soft_errors, encoded: &self.soft_errors };
-        let entry = errors.write_section(&mut self.buffer)?;
-        self.enter(entry)?;
+        if !omit.has(errors.section_type()) {
+            let entry = errors.write_section(&mut self.buffer)?;
+            self.enter(entry)?;
+        }
         let list = areas.reserve(&mut self.buffer)?;
         self.buffer.align(8);
         let tail = place(self.buffer.position(), areas.size(), block, hole_capacity)?;
@@ -232,17 +266,22 @@ impl FileHead {
             let entry = write_locator(&mut self.buffer, table, capacity)?;
             self.enter(entry)?;
         }
-        let entry = MemoryListSection { block, tail }.write_section(&mut self.buffer)?;
-        self.enter(entry)?;
+        if block.is_listed() {
+            let entry = MemoryListSection { block, tail }.write_section(&mut self.buffer)?;
+            self.enter(entry)?;
+        }
         self.buffer.align(MEMORY_ALIGNMENT);
         let time = time::seconds(snapshot.captured_at_us);
-        self.directory.finish(&mut self.buffer, time, flags(snapshot))?;
+        self.directory.finish(&mut self.buffer, time, flags(snapshot, omit) | options.flags)?;
         Ok((self.buffer, self.soft_errors, tail))
     }
 }
 
-fn flags(snapshot: &Snapshot) -> u64 {
-    let handles = if snapshot.handles.is_empty() { 0 } else { WITH_HANDLE_DATA };
-    let map = if snapshot.regions.is_empty() { 0 } else { WITH_FULL_MEMORY_INFO };
-    WITH_THREAD_INFO | handles | map
+fn flags(snapshot: &Snapshot, omit: Omit<'_>) -> u64 {
+    let flag = |bit: u64, stream: MINIDUMP_STREAM_TYPE, is_empty: bool| {
+        if is_empty || omit.has(stream.into()) { 0 } else { bit }
+    };
+    flag(WITH_THREAD_INFO, MINIDUMP_STREAM_TYPE::ThreadInfoListStream, false)
+        | flag(WITH_HANDLE_DATA, MINIDUMP_STREAM_TYPE::HandleDataStream, snapshot.handles.is_empty())
+        | flag(WITH_FULL_MEMORY_INFO, MINIDUMP_STREAM_TYPE::MemoryInfoListStream, snapshot.regions.is_empty())
 }

@@ -8,6 +8,7 @@ pub(crate) struct MemoryBlock<'a> {
     /// First address, size and offset of each range, by address.
     by_address: Vec<(u64, u64, u64)>,
     size: u64,
+    is_listed: bool,
 }
 
 impl<'a> MemoryBlock<'a> {
@@ -23,7 +24,17 @@ impl<'a> MemoryBlock<'a> {
             size = next;
         }
         by_address.sort_unstable();
-        Ok(Self { ranges, by_address, size })
+        Ok(Self { ranges, by_address, size, is_listed: true })
+    }
+
+    /// No memory at all, and no list of it.
+    pub(crate) fn unlisted() -> Self {
+        Self { ranges: &[], by_address: Vec::new(), size: 0, is_listed: false }
+    }
+
+    /// Whether the file has a list of the ranges.
+    pub(crate) fn is_listed(&self) -> bool {
+        self.is_listed
     }
 
     pub(crate) fn ranges(&self) -> &'a [PlannedRange] {

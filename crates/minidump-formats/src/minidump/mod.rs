@@ -27,6 +27,7 @@ mod tail;
 mod time;
 mod write;
 
+pub use context::amd64_context;
 pub use dir_section::DirSection;
 pub use error::FormatError;
 pub use holes::{Hole, HoleEntry, HoleLocator, HoleTableHeader};
@@ -37,3 +38,9 @@ pub use private_streams::{HOLE_TABLE_STREAM, ListHeader, THREAD_EXTRA_STREAM, XS
 pub use section::SectionWriter;
 pub use streams::{ThreadExtra, ThreadExtraFlags, XsaveArea};
 pub use write::Written;
+
+// The ELF core encoder shares these.
+pub(crate) use holes::HoleLog;
+pub(crate) use layout::{hole_capacity, page_size};
+pub(crate) use memory_block::MemoryBlock;
+pub(crate) use write::{put, write_memory};

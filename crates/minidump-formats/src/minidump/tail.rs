@@ -59,6 +59,7 @@ fn place_with(
     };
     let locator = hole_capacity.map_or(0, |_| size_of_encoded::<HoleLocator>() as u64);
     let list = (block.ranges().len() as u64).checked_mul(entry as u64)?.checked_add(head)?;
+    let list = if block.is_listed() { list } else { 0 };
     let areas = position
         .checked_add(locator)?
         .checked_add(list)?

@@ -74,7 +74,8 @@ impl Layout<'_> {
         put(output, rest)?;
         let areas = self.write_areas(output)?;
         let mut log = HoleLog::new(self.hole_capacity);
-        let mut bytes = self.head.len() as u64 + areas + self.write_memory(memory, output, &mut log)?;
+        let mut bytes = self.head.len() as u64 + areas;
+        bytes += write_memory(self.ranges, self.page_size, memory, output, &mut log)?;
         if self.tail.hole_table.is_some() {
             let padding = bytes.next_multiple_of(tail::HOLE_TABLE_ALIGNMENT) - bytes;
             bytes += put(output, &vec![0; usize::try_from(padding).unwrap_or(0)])?;
@@ -92,22 +93,25 @@ impl Layout<'_> {
         }
         Ok(bytes)
     }
+}
 
-    fn write_memory(
-        &self,
-        memory: &dyn MemorySource,
-        output: &mut dyn Write,
-        log: &mut HoleLog,
-    ) -> Result<u64, FormatError> {
-        let largest = self.ranges.iter().map(|range| range.size).max().unwrap_or(0).min(BUFFER_SIZE);
-        let mut buffer = vec![0; usize::try_from(largest).unwrap_or(0)];
-        let mut reader = Reader { memory, page_size: self.page_size, gone: false, log };
-        let mut bytes = 0;
-        for range in self.ranges {
-            bytes += reader.copy(range, &mut buffer, output)?;
-        }
-        Ok(bytes)
+/// Writes the ranges back to back, with zeros and a hole in `log` for each page, or part of one, that cannot be read.
+/// Returns the number of bytes written.
+pub(crate) fn write_memory(
+    ranges: &[PlannedRange],
+    page_size: u64,
+    memory: &dyn MemorySource,
+    output: &mut dyn Write,
+    log: &mut HoleLog,
+) -> Result<u64, FormatError> {
+    let largest = ranges.iter().map(|range| range.size).max().unwrap_or(0).min(BUFFER_SIZE);
+    let mut buffer = vec![0; usize::try_from(largest).unwrap_or(0)];
+    let mut reader = Reader { memory, page_size, gone: false, log };
+    let mut bytes = 0;
+    for range in ranges {
+        bytes += reader.copy(range, &mut buffer, output)?;
     }
+    Ok(bytes)
 }
 
 /// Reads memory with zeros where there is none.
@@ -171,7 +175,7 @@ impl Reader<'_> {
     }
 }
 
-fn put(output: &mut dyn Write, bytes: &[u8]) -> Result<u64, FormatError> {
+pub(crate) fn put(output: &mut dyn Write, bytes: &[u8]) -> Result<u64, FormatError> {
     output.write_all(bytes).map_err(refused)?;
     Ok(bytes.len() as u64)
 }

@@ -1,11 +1,17 @@
-//! Whatever the snapshot and the plan: the file can be read, and holds what they say.
+//! Snapshots and plans of all kinds.
 
-use crate::build::{bytes_at, empty, encode_from, full_source, module, registers, thread};
-use minidump::{Minidump, MinidumpMemoryList, MinidumpModuleList, MinidumpThreadList, Module as _};
-use minidump_snapshot::{MemoryPlan, Module, ModuleId, PlannedRange, Purpose, Snapshot, Thread, ThreadStack};
+use crate::build::{empty, module, region, registers, thread};
+use minidump_snapshot::{
+    DsoDebug, Exception, Handle, HandleKind, LinkMap, LinuxFacts, MemoryPlan, Module, ModuleId, PlannedRange,
+    Protection, Purpose, Region, RegionKind, Snapshot, SoftError, Stage, Thread, ThreadStack,
+};
 use proptest::collection::{btree_map, btree_set, vec};
 use proptest::option;
 use proptest::prelude::*;
+use proptest::sample::{Index, select};
+
+/// The streams that every file has, unless they are left out on purpose.
+pub const ALWAYS: [u32; 11] = [3, 4, 5, 6, 7, 15, 17, 24, 0x4d7a_0004, 0x4d44_0001, 0x4d44_0002];
 
 fn any_thread() -> impl Strategy<Value = Thread> {
     let xsave = prop_oneof![Just(0_usize), 1_usize..600, Just(832), Just(2696)];
@@ -33,26 +39,50 @@ fn any_threads() -> impl Strategy<Value = Vec<Thread>> {
 /// Modules that do not overlap: each ends before the next one begins.
 fn any_modules() -> impl Strategy<Value = Vec<Module>> {
     let facts = (vec(any::<u8>(), 0..40), option::of(vec(any::<u8>(), 0..40)));
-    (btree_set(1_u64..1 << 32, 0..10), vec(facts, 10)).prop_map(|(slots, facts)| {
+    let slots = btree_set(1_u64..1 << 32, 0..10);
+    (slots, vec(facts, 10), option::of(0_usize..10)).prop_map(|(slots, facts, main)| {
         let module = |(slot, (path, id)): (u64, (Vec<u8>, Option<Vec<u8>>))| {
             module(slot << 12, 1 + (slot & 0xfff), &path, id.map(ModuleId::BuildId))
         };
-        slots.into_iter().zip(facts).map(module).collect()
+        let mut modules: Vec<Module> = slots.into_iter().zip(facts).map(module).collect();
+        if let Some(main) = main.and_then(|index| modules.get_mut(index)) {
+            main.is_main = true;
+        }
+        modules
+    })
+}
+
+fn any_regions() -> impl Strategy<Value = Vec<Region>> {
+    let facts = (0_u8..8, select(vec![RegionKind::Anonymous, RegionKind::File, RegionKind::Device]));
+    (btree_set(1_u64..1 << 32, 0..10), vec(facts, 10)).prop_map(|(slots, facts)| {
+        let region = |(slot, (protection, kind)): (u64, (u8, RegionKind))| {
+            region(slot << 12, (slot << 12) + 0x1000, Protection::from_bits_truncate(protection), kind)
+        };
+        slots.into_iter().zip(facts).map(region).collect()
     })
 }
 
 fn any_purpose() -> impl Strategy<Value = Purpose> {
-    prop_oneof![Just(Purpose::BlamedStack), Just(Purpose::Code), Just(Purpose::Stack), Just(Purpose::Loader)]
+    select(vec![
+        Purpose::BlamedStack,
+        Purpose::Crash,
+        Purpose::Code,
+        Purpose::Stack,
+        Purpose::Application,
+        Purpose::Loader,
+        Purpose::Indirect,
+        Purpose::Full,
+    ])
 }
 
-fn any_plan() -> impl Strategy<Value = MemoryPlan> {
+pub fn any_plan() -> impl Strategy<Value = MemoryPlan> {
     let start = prop_oneof![0_u64..0x8000, Just(u64::MAX - 0x3000), 0x7fff_0000_0000_u64..0x7fff_0000_4000];
     let range = (start, 1_u64..0x2000, any_purpose());
-    let stack = (any::<u32>(), any::<prop::sample::Index>());
+    let stack = (any::<u32>(), any::<Index>());
     (vec(range, 0..10), vec(stack, 0..5)).prop_map(|(ranges, stacks)| {
         let ranges: Vec<_> =
             ranges.into_iter().map(|(start, size, purpose)| PlannedRange { start, size, purpose }).collect();
-        let stack = |(thread, index): (u32, prop::sample::Index)| {
+        let stack = |(thread, index): (u32, Index)| {
             let range = ranges.get(index.index(ranges.len().max(1)))?;
             Some(ThreadStack { thread, start: range.start, size: range.size })
         };
@@ -61,54 +91,123 @@ fn any_plan() -> impl Strategy<Value = MemoryPlan> {
     })
 }
 
-fn any_snapshot() -> impl Strategy<Value = Snapshot> {
-    (any_threads(), any_modules(), any::<u64>(), option::of(any::<prop::sample::Index>())).prop_map(
-        |(threads, modules, captured_at_us, blamed)| {
+/// A crash of the thread number `index` of whatever threads there are, or of one that is gone.
+fn any_exception() -> impl Strategy<Value = (Exception, Option<Index>)> {
+    let facts = (any::<u32>(), any::<u32>(), any::<u32>(), any::<u64>(), vec(any::<u64>(), 0..18));
+    (facts, option::of(any::<Index>())).prop_map(|((thread, code, flags, address, parameters), index)| {
+        (Exception { thread, code, flags, address, parameters }, index)
+    })
+}
+
+fn any_handle() -> impl Strategy<Value = Handle> {
+    let kind = select(vec![HandleKind::File, HandleKind::Socket, HandleKind::Anonymous, HandleKind::Unknown]);
+    (any::<u64>(), kind, vec(any::<u8>(), 0..30), option::of(any::<u32>()), option::of(any::<u32>()))
+        .prop_map(|(value, kind, target, mode, open_flags)| Handle { value, kind, target, mode, open_flags })
+}
+
+fn any_dso_debug() -> impl Strategy<Value = DsoDebug> {
+    let link_map = (any::<(u64, u64, u64, u64)>(), vec(any::<u8>(), 0..20)).prop_map(
+        |((address, base, name_address, dynamic), name)| LinkMap {
+            address,
+            base,
+            name_address,
+            name,
+            dynamic,
+        },
+    );
+    (any::<[u64; 5]>(), any::<u32>(), vec(any::<u8>(), 0..64), vec(link_map, 0..4)).prop_map(
+        |([address, map, brk, ldbase, dynamic], version, dynamic_contents, link_maps)| DsoDebug {
+            address,
+            version,
+            map,
+            brk,
+            ldbase,
+            dynamic,
+            dynamic_contents,
+            link_maps,
+        },
+    )
+}
+
+fn any_linux() -> impl Strategy<Value = LinuxFacts> {
+    let text = || option::of(vec(any::<u8>(), 0..60));
+    let texts = [text(), text(), text(), text(), text(), text(), text(), text()];
+    (texts, option::of(any_dso_debug())).prop_map(|(texts, dso_debug)| {
+        let [cpu_info, status, lsb_release, cmdline, environ, auxv, maps, limits] = texts;
+        LinuxFacts {
+            cpu_info,
+            status,
+            lsb_release,
+            cmdline,
+            environ,
+            environ_address: None,
+            auxv,
+            maps,
+            limits,
+            dso_debug,
+        }
+    })
+}
+
+fn any_soft_error() -> impl Strategy<Value = SoftError> {
+    (any::<String>(), any::<u32>(), option::of(any::<i32>())).prop_map(|(message, thread, os_error)| {
+        SoftError::new(Stage::Memory, message).thread(thread).os_error(os_error)
+    })
+}
+
+pub fn any_snapshot() -> impl Strategy<Value = Snapshot> {
+    let lists = (any_threads(), any_modules(), any_regions(), vec(any_handle(), 0..6));
+    let texts = (vec(any::<(String, String)>(), 0..6), option::of(any_linux()), vec(any_soft_error(), 0..4));
+    let blame = (option::of(any::<Index>()), option::of(any_exception()));
+    (lists, texts, blame, any::<u64>()).prop_map(
+        |((threads, modules, regions, handles), texts, (blamed, crash), captured_at_us)| {
             let mut snapshot = empty();
-            let blamed = blamed.and_then(|index| threads.get(index.index(threads.len().max(1))));
-            snapshot.blamed_thread = blamed.map(|thread| thread.id);
-            snapshot.threads = threads;
-            snapshot.modules = modules;
+            let id_of = |index: Index| threads.get(index.index(threads.len().max(1))).map(|thread| thread.id);
+            snapshot.blamed_thread = blamed.and_then(id_of);
+            snapshot.exception = crash.map(|(exception, index)| {
+                let thread = index.and_then(id_of).unwrap_or(exception.thread);
+                Exception { thread, ..exception }
+            });
+            (snapshot.annotations, snapshot.linux, snapshot.soft_errors) = texts;
+            (snapshot.threads, snapshot.modules) = (threads, modules);
+            (snapshot.regions, snapshot.handles) = (regions, handles);
             snapshot.captured_at_us = captured_at_us;
             snapshot
         },
     )
 }
 
-proptest! {
-    #[test]
-    fn the_file_holds_what_snapshot_and_plan_say(snapshot in any_snapshot(), plan in any_plan()) {
-        let raw = encode_from(&snapshot, &plan, &full_source(&plan));
-        let dump = Minidump::read(raw.bytes.as_slice()).unwrap();
-
-        let threads = dump.get_stream::<MinidumpThreadList<'_>>().unwrap();
-        let found: Vec<u32> = threads.threads.iter().map(|thread| thread.raw.thread_id).collect();
-        let expected: Vec<u32> = snapshot.threads.iter().map(|thread| thread.id).collect();
-        prop_assert_eq!(found, expected);
-        let system = dump.get_stream::<minidump::MinidumpSystemInfo>().unwrap();
-        for (found, expected) in threads.threads.iter().zip(&snapshot.threads) {
-            let ip = found.context(&system, None).map(|context| context.get_instruction_pointer());
-            prop_assert_eq!(ip, expected.instruction_pointer());
-        }
-
-        let modules = dump.get_stream::<MinidumpModuleList>().unwrap();
-        let found: Vec<_> = modules.iter().map(|module| (module.base_address(), module.size())).collect();
-        let expected: Vec<_> = snapshot.modules.iter().map(|module| (module.base, module.size)).collect();
-        prop_assert_eq!(found, expected);
-
-        let memory = dump.get_stream::<MinidumpMemoryList<'_>>().unwrap();
-        let found: Vec<_> = memory.iter().map(|memory| (memory.base_address, memory.bytes.to_vec())).collect();
-        let expected: Vec<_> =
-            plan.ranges().iter().map(|range| (range.start, bytes_at(range.start, range.size))).collect();
-        prop_assert!(found == expected, "memory bytes");
-
-        let memory = minidump::UnifiedMemoryList::Memory(memory);
-        for stack in plan.stacks() {
-            let Some(thread) = threads.get_thread(stack.thread) else { continue };
-            let found = thread.stack_memory(&memory).unwrap();
-            let stack = plan.stack_of(stack.thread).unwrap();
-            prop_assert_eq!(found.base_address(), stack.start);
-            prop_assert!(found.bytes() == bytes_at(stack.start, stack.size), "stack bytes");
-        }
-    }
+/// A snapshot whose file has every stream there is.
+pub fn rich() -> Snapshot {
+    let mut snapshot = empty();
+    snapshot.threads = vec![thread(1, registers(1)), thread(2, registers(2))];
+    snapshot.regions = vec![region(0x1000, 0x2000, Protection::READ, RegionKind::Anonymous)];
+    snapshot.annotations = vec![("key".into(), "value".into())];
+    let target = b"/x".to_vec();
+    snapshot.handles =
+        vec![Handle { value: 3, kind: HandleKind::File, target, mode: None, open_flags: None }];
+    let text = |name: &str| Some(name.as_bytes().to_vec());
+    let dso_debug = DsoDebug {
+        address: 0x10,
+        version: 1,
+        map: 0,
+        brk: 0,
+        ldbase: 0,
+        dynamic: 0,
+        dynamic_contents: vec![],
+        link_maps: vec![],
+    };
+    snapshot.linux = Some(LinuxFacts {
+        cpu_info: text("cpuinfo"),
+        status: text("status"),
+        lsb_release: text("lsb"),
+        cmdline: text("cmdline"),
+        environ: text("environ"),
+        environ_address: None,
+        auxv: text("auxv"),
+        maps: text("maps"),
+        limits: text("limits"),
+        dso_debug: Some(dso_debug),
+    });
+    snapshot
 }

@@ -84,3 +84,13 @@ fn names_that_are_not_utf8_and_sizes_that_do_not_fit_stay_readable() {
     assert_eq!(module.code_file(), "/tmp/\u{fffd} x\n\u{f6}");
     assert_eq!(module.size(), u64::from(u32::MAX));
 }
+
+#[test]
+fn the_program_comes_first_wherever_it_lies() {
+    let mut modules = [0x1000, 0x5000, 0x9000].map(|base| module(base, 0x1000, b"m", None));
+    modules[1].is_main = true;
+    let found = encode_modules(modules.to_vec()).read::<MinidumpModuleList>();
+    let bases: Vec<u64> = found.iter().map(minidump::Module::base_address).collect();
+    assert_eq!(bases, [0x5000, 0x1000, 0x9000]);
+    assert_eq!(found.main_module().unwrap().base_address(), 0x5000);
+}

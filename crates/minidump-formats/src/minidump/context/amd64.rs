@@ -9,7 +9,8 @@ const FXSAVE_SIZE: usize = 512;
 /// The record never carries XSTATE behind its end, and its flags never say so: the Breakpad processor knows an x86-64
 /// context by the very size of 1232 bytes and drops any other. What XSAVE holds beyond the FXSAVE image is in
 /// [`XSAVE_LIST_STREAM`](crate::minidump::XSAVE_LIST_STREAM).
-pub(super) fn context(state: &Amd64State) -> CONTEXT_AMD64 {
+#[must_use]
+pub fn context(state: &Amd64State) -> CONTEXT_AMD64 {
     let mut context = CONTEXT_AMD64 {
         context_flags: flags(state).bits(),
         cs: state.cs,

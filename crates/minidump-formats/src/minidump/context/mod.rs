@@ -2,6 +2,8 @@
 
 mod amd64;
 
+pub use amd64::context as amd64_context;
+
 use super::{FormatError, MemoryWriter};
 use minidump_common::format::MINIDUMP_LOCATION_DESCRIPTOR;
 use minidump_snapshot::{Cpu, CpuState, System, Thread};

@@ -1,6 +1,7 @@
 //! The streams, one file each. Each is a small struct over the snapshot that implements
 //! [`SectionWriter`](super::SectionWriter).
 
+mod crashpad_info;
 mod dso_debug;
 mod exception;
 mod handle_data;
@@ -20,6 +21,7 @@ mod xsave_list;
 pub use thread_extra::{ThreadExtra, ThreadExtraFlags};
 pub use xsave_list::XsaveArea;
 
+pub(crate) use crashpad_info::CrashpadInfoSection;
 pub(crate) use dso_debug::DsoDebugSection;
 pub(crate) use exception::ExceptionSection;
 pub(crate) use handle_data::HandleDataSection;

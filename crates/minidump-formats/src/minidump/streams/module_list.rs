@@ -10,7 +10,7 @@ use minidump_snapshot::{FileVersion, Module, ModuleId, Snapshot};
 /// (`Minidump::max_string_length_`).
 const NAME_LIMIT: usize = 1024;
 
-/// Loaded images by ascending base address.
+/// Loaded images: the program, which readers take the first one to be, then the others by ascending base address.
 ///
 /// Source: <https://learn.microsoft.com/windows/win32/api/minidumpapiset/ns-minidumpapiset-minidump_module>.
 pub(crate) struct ModuleListSection<'a>(pub &'a Snapshot);
@@ -69,13 +69,15 @@ fn raw(buffer: &mut MemoryWriter, module: &Module) -> Result<MINIDUMP_MODULE, Fo
 
 impl SectionWriter for ModuleListSection<'_> {
     fn write_section(&self, buffer: &mut MemoryWriter) -> Result<MDRawDirectory, FormatError> {
-        let modules = &self.0.modules;
+        let (program, others): (Vec<&Module>, Vec<&Module>) =
+            self.0.modules.iter().partition(|module| module.is_main);
+        let modules = [program, others].concat();
         buffer.align(4);
         let start = buffer.position();
         buffer.write(count(modules.len())?)?;
         let list = buffer.reserve_array(modules.len())?;
         let location = buffer.location_since(start)?;
-        for (index, module) in modules.iter().enumerate() {
+        for (index, module) in modules.into_iter().enumerate() {
             let raw = raw(buffer, module)?;
             buffer.fill(&list, index, raw)?;
         }

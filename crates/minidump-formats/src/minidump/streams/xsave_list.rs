@@ -42,6 +42,11 @@ impl<'a> XsaveAreas<'a> {
         Self { areas: snapshot.threads.iter().filter_map(area).collect() }
     }
 
+    /// No areas at all.
+    pub(crate) fn none() -> Self {
+        Self { areas: Vec::new() }
+    }
+
     /// Bytes of all areas together, each padded to the alignment of the next.
     pub(crate) fn size(&self) -> u64 {
         self.areas.iter().map(|(_, area)| padded(area)).sum()

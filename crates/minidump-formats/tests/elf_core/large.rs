@@ -1,0 +1,84 @@
+//! Cores beyond 4 GiB, written into a sink that keeps only what a test asks for.
+
+use crate::build::{empty, plan, registers, thread};
+use minidump_formats::elf_core::{CoreOptions, layout};
+use minidump_snapshot::{MemorySource, Purpose, ReadOutcome};
+use std::io::{self, Write};
+
+const GIB: u64 = 1 << 30;
+const MIB: u64 = 1 << 20;
+
+/// Every MiB of the target begins with its own address; all else is zero.
+struct Synthetic;
+
+impl MemorySource for Synthetic {
+    fn read(&self, address: u64, buffer: &mut [u8]) -> ReadOutcome {
+        buffer.fill(0);
+        let mut mark = address.next_multiple_of(MIB);
+        while let Some(slot) = usize::try_from(mark - address).ok().and_then(|at| buffer.get_mut(at..at + 8))
+        {
+            slot.copy_from_slice(&mark.to_le_bytes());
+            mark += MIB;
+        }
+        ReadOutcome::complete(buffer.len())
+    }
+}
+
+/// Keeps the head of a file, and the word at each of some offsets.
+struct Sampling {
+    position: u64,
+    head: Vec<u8>,
+    words: Vec<(u64, [u8; 8])>,
+}
+
+impl Write for Sampling {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let end = self.position + bytes.len() as u64;
+        let room = self.head.capacity() - self.head.len();
+        self.head.extend_from_slice(&bytes[..bytes.len().min(room)]);
+        for (offset, word) in &mut self.words {
+            for (index, byte) in (*offset..*offset + 8).zip(word) {
+                if (self.position..end).contains(&index) {
+                    *byte = bytes[usize::try_from(index - self.position).unwrap()];
+                }
+            }
+        }
+        self.position = end;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn offsets_beyond_4_gib_are_right() {
+    let mut snapshot = empty();
+    snapshot.threads.push(thread(1, registers(1)));
+    let ranges = [
+        (16 * GIB, MIB, Purpose::BlamedStack),
+        (32 * GIB, 4 * GIB, Purpose::Stack),
+        (64 * GIB, MIB, Purpose::Stack),
+    ];
+    let plan = plan(&ranges);
+    let options = CoreOptions { source_is_complete: true, ..CoreOptions::default() };
+    let layout = layout(&snapshot, &plan, &options).unwrap();
+    let memory = layout.memory_offset();
+    assert_eq!(layout.total_size(), memory + 4 * GIB + 2 * MIB);
+    let offsets = [memory, memory + MIB, memory + 4 * GIB, memory + 4 * GIB + MIB];
+    let words = offsets.iter().map(|offset| (*offset, [0; 8])).collect();
+    let head = Vec::with_capacity(usize::try_from(memory).unwrap());
+    let mut sink = Sampling { position: 0, head, words };
+    assert_eq!(layout.write(&Synthetic, &mut sink).unwrap().bytes, layout.total_size());
+    assert_eq!(sink.position, layout.total_size());
+    let found: Vec<u64> = sink.words.iter().map(|(_, word)| u64::from_le_bytes(*word)).collect();
+    assert_eq!(found, [16 * GIB, 32 * GIB, 36 * GIB - MIB, 64 * GIB]);
+    let header = |index: usize| -> Vec<u64> {
+        let at = 64 + 56 * index;
+        [8, 16, 32, 40].map(|field| crate::parse::word64(&sink.head, at + field)).to_vec()
+    };
+    assert_eq!(header(1), [memory, 16 * GIB, MIB, MIB]);
+    assert_eq!(header(2), [memory + MIB, 32 * GIB, 4 * GIB, 4 * GIB]);
+    assert_eq!(header(3), [memory + 4 * GIB + MIB, 64 * GIB, MIB, MIB]);
+}
