@@ -1,6 +1,6 @@
-use crate::snapshot::MemoryMode;
-use crate::{DumpOptions, DumpReport, Error, Format, Pid, sys};
-use minidump_formats::minidump::{self, FormatError, LayoutOptions, SectionWriter};
+use crate::encode::{Captured, encode};
+use crate::{DumpOptions, DumpReport, Error, Pid, sys};
+use minidump_formats::minidump::{FormatError, SectionWriter};
 use std::io;
 use std::time::Instant;
 
@@ -33,40 +33,22 @@ pub fn dump_process_with(
     output: &mut dyn io::Write,
 ) -> Result<DumpReport, Error> {
     let start = Instant::now();
-    if let Some(what) = unsupported(options) {
-        return Err(Error::UnsupportedOption { pid, what });
-    }
-    let capture = sys::capture(pid, options)?;
-    let format = |source| Error::Format { pid, source };
-    let layout_options = LayoutOptions {
-        extra_sections: sections,
-        source_is_complete: capture.is_complete(),
-        ..LayoutOptions::default()
+    let mut capture = sys::capture(pid, options)?;
+    let is_complete = capture.is_complete();
+    let captured = Captured {
+        snapshot: &mut capture.snapshot,
+        plan: &capture.plan,
+        memory: &capture.memory,
+        is_complete,
     };
-    let layout = minidump::layout(&capture.snapshot, &capture.plan, &layout_options).map_err(format)?;
-    let written = layout.write(&capture.memory, output).map_err(|error| match error {
-        FormatError::Output { source } => Error::Output { source },
-        other => format(other),
-    })?;
+    let written =
+        encode(captured, options.format, options, sections, output).map_err(|error| match error {
+            FormatError::Output { source } => Error::Output { source },
+            source => Error::Format { pid, source },
+        })?;
     let (threads, modules) = (capture.snapshot.threads.len(), capture.snapshot.modules.len());
-    let soft_errors = capture.snapshot.soft_errors.clone();
+    let soft_errors = std::mem::take(&mut capture.snapshot.soft_errors);
     let stopped = capture.finish();
     output.flush().map_err(|source| Error::Output { source })?;
     Ok(DumpReport { bytes: written.bytes, stopped, wall: start.elapsed(), threads, modules, soft_errors })
-}
-
-/// What of `options` would be ignored.
-fn unsupported(options: &DumpOptions) -> Option<&'static str> {
-    let memory = &options.memory;
-    let asked = [
-        (options.format == Format::ElfCore, "an ELF core"),
-        (options.copy_on_write, "a copy-on-write dump"),
-        (options.sanitize, "sanitising stacks"),
-        (!options.omit.is_empty(), "leaving out streams"),
-        (!options.annotations.is_empty(), "storing annotations"),
-        (memory.mode != MemoryMode::Stacks, "memory beyond stacks"),
-        (!memory.application.is_empty(), "memory chosen by the application"),
-        (memory.only_stacks_referring_to.is_some(), "a choice of stacks"),
-    ];
-    asked.iter().find(|(asked, _)| *asked).map(|(_, what)| *what)
 }

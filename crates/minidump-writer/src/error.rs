@@ -118,13 +118,26 @@ pub enum Error {
         #[source]
         source: std::io::Error,
     },
-    /// An option that this version does not know how to follow.
-    #[error("process {pid} was not dumped: {what} is not supported by this version")]
-    UnsupportedOption {
+    /// The process cannot be copied safely.
+    #[error("process {pid} cannot be copied for a copy-on-write dump: {reason}")]
+    CopyRefused {
         /// The process asked for.
         pid: Pid,
-        /// Which.
-        what: &'static str,
+        /// Why.
+        reason: String,
+    },
+    /// The helper process of a local dump could not be made.
+    #[error("the helper process that dumps this one could not be made: {source}")]
+    LocalHelper {
+        /// What the system said.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The helper process of a local dump failed.
+    #[error("this process could not be dumped: {reason}")]
+    LocalDump {
+        /// Why.
+        reason: String,
     },
     /// There is no back end for this operating system and processor.
     #[error("this build cannot dump processes: there is no back end for {system} on {processor}")]

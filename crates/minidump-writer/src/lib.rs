@@ -17,8 +17,9 @@
 //! stands still only while registers and memory are read. The dump goes front to back to any [`std::io::Write`]. What
 //! could not be read is listed in the dump and in the [`DumpReport`].
 //!
-//! What it does not do: catch crashes (it needs to be told whom to dump), dump the calling process, or stop a target
-//! with signals. It needs the right to trace the target: the same user (and Yama's consent), root, or CAP_SYS_PTRACE.
+//! What it does not do: catch crashes (it needs to be told whom to dump, and [`dump_self`] is not for crash handlers),
+//! or stop a target with signals. It needs the right to trace the target: the same user (and Yama's consent), root, or
+//! CAP_SYS_PTRACE.
 //!
 //! What the caller should know: the capture runs on a thread of its own, and a thread that is in an uninterruptible
 //! wait, such as a vfork parent, is listed without registers. Only Linux and Android on x86-64 have a back end so far;
@@ -27,8 +28,16 @@
 
 #[cfg(all(any(target_os = "linux", target_os = "android"), target_arch = "x86_64"))]
 mod compat;
+#[cfg(all(feature = "convert", any(target_os = "linux", target_os = "android"), target_arch = "x86_64"))]
+pub mod convert;
+#[cfg(all(feature = "convert", any(target_os = "linux", target_os = "android"), target_arch = "x86_64"))]
+mod core_file;
 mod dump;
+mod encode;
 mod error;
+mod local;
+#[cfg(all(feature = "convert", any(target_os = "linux", target_os = "android"), target_arch = "x86_64"))]
+mod minidump_file;
 mod options;
 pub mod output;
 mod report;
@@ -37,11 +46,13 @@ mod sys;
 #[cfg(all(any(target_os = "linux", target_os = "android"), target_arch = "x86_64"))]
 pub use compat::{
     CrashContextExt, LINUX_GATE_LIBRARY_NAME, app_memory, crash, crash_context, dir_section, errors,
-    maps_reader, mem_writer, minidump_format, minidump_writer,
+    maps_reader, mem_reader, mem_writer, minidump_cpu, minidump_format, minidump_writer,
 };
 pub use dump::{dump_process, dump_process_with};
 pub use error::Error;
+pub use local::{UserStream, dump_self, dump_self_with};
 pub use minidump_formats as formats;
+pub use minidump_formats::minidump::{MDRawDirectory, MemoryWriter, SectionWriter};
 pub use minidump_snapshot as snapshot;
 pub use options::{AuxvOverride, DumpOptions, Format};
 pub use report::DumpReport;
@@ -53,3 +64,6 @@ pub type Pid = i32;
 #[cfg(all(doctest, target_os = "linux", target_arch = "x86_64"))]
 #[doc = include_str!("../../../docs/compatibility.md")]
 struct CompatibilityGuide;
+#[cfg(all(doctest, target_os = "linux", target_arch = "x86_64"))]
+#[doc = include_str!("../../../docs/local-dumps.md")]
+struct LocalDumpsGuide;

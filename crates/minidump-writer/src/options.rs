@@ -41,7 +41,9 @@ pub struct DumpOptions {
     pub format: Format,
     /// Which memory to keep.
     pub memory: MemoryPolicy,
-    /// Take the memory from a copy-on-write copy of the process, so that it stands still only while that is made.
+    /// With [`MemoryMode::Full`](crate::snapshot::MemoryMode::Full): take the memory from a copy-on-write copy of the
+    /// process, so that it stands still only while that is made. Where that cannot be done safely there is no dump but
+    /// [`Error::CopyRefused`](crate::Error::CopyRefused). Other modes copy what they need anyway.
     pub copy_on_write: bool,
     /// Deface all words of stacks that are no pointers into stacks, code or modules, and no small integers.
     pub sanitize: bool,

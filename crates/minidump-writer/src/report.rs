@@ -1,8 +1,9 @@
 use minidump_snapshot::SoftError;
+use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
 /// What a dump came to.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct DumpReport {
     /// Bytes written.

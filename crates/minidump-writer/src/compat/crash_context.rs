@@ -7,6 +7,9 @@
 pub use ::crash_context as raw;
 pub use ::crash_context::*;
 
+use super::crash::from_crash_context;
+use super::format_names::minidump_cpu::RawContextCPU;
+use crate::snapshot::CpuState;
 use std::fmt;
 
 /// A crash context, in the wrapper that [`MinidumpWriter`](crate::minidump_writer::MinidumpWriter) takes.
@@ -27,6 +30,13 @@ impl CrashContext {
     #[must_use]
     pub fn get_stack_pointer(&self) -> usize {
         self.register(libc::REG_RSP)
+    }
+
+    /// Puts the registers at the crash into `out`, whatever it held before.
+    pub fn fill_cpu_context(&self, out: &mut RawContextCPU) {
+        if let Some(CpuState::Amd64(state)) = from_crash_context(&self.inner).cpu {
+            *out = crate::formats::minidump::amd64_context(&state);
+        }
     }
 
     fn register(&self, index: libc::c_int) -> usize {
@@ -56,6 +66,25 @@ impl fmt::Debug for CrashContext {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_context_has_the_registers_and_the_float_state_of_the_crash() {
+        let mut inner = raw::CrashContext::from_bytes(&vec![0; size_of::<raw::CrashContext>()])
+            .expect("of the right size");
+        // Index of <sys/ucontext.h>: RBX is 11.
+        inner.context.uc_mcontext.gregs[11] = 0x1122_3344_5566_7788;
+        inner.context.uc_mcontext.gregs[16] = 0x40_1234;
+        inner.float_state.mxcsr = 0x1f80;
+        inner.float_state.xmm_space[4] = 0xaabb_ccdd;
+        let mut out = RawContextCPU { rax: 5, ..RawContextCPU::default() };
+        CrashContext::from(inner).fill_cpu_context(&mut out);
+        assert_eq!((out.rax, out.rbx, out.rip), (0, 0x1122_3344_5566_7788, 0x40_1234));
+        assert_eq!(out.mx_csr, 0x1f80);
+        // XMM1 lies 176 bytes into the FXSAVE image.
+        assert_eq!(out.float_save[176..180], [0xdd, 0xcc, 0xbb, 0xaa]);
+        // CONTEXT_AMD64 with control, integer, segments and floating point.
+        assert_eq!(out.context_flags & 0x0010_000f, 0x0010_000f);
+    }
 
     #[test]
     fn pointers_are_those_of_the_crash() {

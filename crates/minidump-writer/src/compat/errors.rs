@@ -54,6 +54,23 @@ pub enum FileWriterError {
     IOError(#[from] io::Error),
 }
 
+/// Memory of a process could not be read.
+#[derive(Debug, thiserror::Error)]
+#[error("{length} bytes at {src:#x} of process {child} could not be read from offset {offset} on: {source}")]
+pub struct CopyFromProcessError {
+    /// The process.
+    pub child: Pid,
+    /// First address asked for.
+    pub src: usize,
+    /// How many bytes behind it reading ended.
+    pub offset: usize,
+    /// How many bytes were asked for.
+    pub length: usize,
+    /// What the system said.
+    #[source]
+    pub source: io::Error,
+}
+
 impl From<Error> for WriterError {
     fn from(error: Error) -> Self {
         match error {

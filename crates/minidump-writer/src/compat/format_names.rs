@@ -4,7 +4,8 @@
 /// Structures of the minidump format under Breakpad's names.
 pub mod minidump_format {
     pub use minidump_common::format::{
-        self, GUID, MINIDUMP_DIRECTORY as MDRawDirectory, MINIDUMP_EXCEPTION as MDException,
+        self, ArmElfHwCaps as MDCPUInformationARMElfHwCaps, DSO_DEBUG_64 as MDRawDebug, GUID,
+        LINK_MAP_64 as MDRawLinkMap, MINIDUMP_DIRECTORY as MDRawDirectory, MINIDUMP_EXCEPTION as MDException,
         MINIDUMP_EXCEPTION_STREAM as MDRawExceptionStream,
         MINIDUMP_HANDLE_DATA_STREAM as MDRawHandleDataStream,
         MINIDUMP_HANDLE_DESCRIPTOR as MDRawHandleDescriptor, MINIDUMP_HEADER as MDRawHeader,
@@ -17,14 +18,28 @@ pub mod minidump_format {
         ProcessorArchitecture as MDCPUArchitecture, RVA as MDRVA, VS_FIXEDFILEINFO as MDVSFixedFileInfo,
         X86CpuInfo as MDCPUInformation,
     };
+
+    /// Threads.
+    pub type MDRawThreadList = Vec<MDRawThread>;
+}
+
+/// Registers as the format has them.
+pub mod minidump_cpu {
+    /// The registers of a thread.
+    pub type RawContextCPU = minidump_common::format::CONTEXT_AMD64;
+    /// Its FXSAVE image.
+    pub type FloatStateCPU = minidump_common::format::XMM_SAVE_AREA32;
 }
 
 /// The directory of a minidump.
 pub mod dir_section {
-    pub use minidump_formats::minidump::DirSection;
+    pub use crate::compat::errors::FileWriterError;
+    pub use minidump_formats::minidump::{DirSection, MemoryWriter as DumpBuf, SectionWriter};
 }
 
 /// The buffer that streams are written to.
 pub mod mem_writer {
-    pub use minidump_formats::minidump::MemoryWriter;
+    pub use minidump_formats::minidump::{
+        FormatError as MemoryWriterError, MemoryWriter, MemoryWriter as Buffer,
+    };
 }

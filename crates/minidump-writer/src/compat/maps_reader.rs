@@ -3,7 +3,7 @@
 use crate::snapshot::{Module, ModuleId};
 use bitflags::bitflags;
 use std::ffi::OsString;
-use std::os::unix::ffi::OsStringExt as _;
+use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 
 /// Name of the code that the kernel maps into every process (vdso, formerly linux-gate), as dumps have it.
 pub const LINUX_GATE_LIBRARY_NAME: &str = "linux-gate.so";
@@ -54,6 +54,51 @@ pub struct MappingInfo {
     pub permissions: MMPermissions,
     /// Path or name.
     pub name: Option<OsString>,
+}
+
+impl MappingInfo {
+    /// Whether the name is a path.
+    #[must_use]
+    pub fn name_is_path(&self) -> bool {
+        self.name.as_ref().is_some_and(|name| name.as_bytes().contains(&b'/'))
+    }
+
+    /// Whether this is address space that its owner has only reserved: private, without access, name or file.
+    #[must_use]
+    pub fn is_empty_page(&self) -> bool {
+        self.offset == 0 && self.permissions == MMPermissions::PRIVATE && self.name.is_none()
+    }
+
+    /// First address behind it.
+    #[must_use]
+    pub fn end_address(&self) -> usize {
+        self.start_address.saturating_add(self.size)
+    }
+
+    /// Whether `address` lies in what the operating system has as this mapping.
+    #[must_use]
+    pub fn contains_address(&self, address: usize) -> bool {
+        let SystemMappingInfo { start_address, end_address } = self.system_mapping_info;
+        (start_address..end_address).contains(&address)
+    }
+
+    /// Whether it may be executed.
+    #[must_use]
+    pub fn is_executable(&self) -> bool {
+        self.permissions.contains(MMPermissions::EXECUTE)
+    }
+
+    /// Whether it may be read.
+    #[must_use]
+    pub fn is_readable(&self) -> bool {
+        self.permissions.contains(MMPermissions::READ)
+    }
+
+    /// Whether it may be written.
+    #[must_use]
+    pub fn is_writable(&self) -> bool {
+        self.permissions.contains(MMPermissions::WRITE)
+    }
 }
 
 /// A mapping that becomes a module of the dump.
@@ -110,6 +155,18 @@ mod tests {
         assert_eq!(module.path, b"/opt/jit.so");
         assert_eq!(module.id, Some(ModuleId::BuildId(vec![1, 2, 3])));
         assert!(!module.deleted);
+    }
+
+    #[test]
+    fn a_mapping_tells_where_it_lies_and_what_it_allows() {
+        let mapping = entry("/opt/jit.so", &[]).mapping;
+        assert!(mapping.name_is_path() && mapping.is_readable() && mapping.is_executable());
+        assert!(!mapping.is_writable() && !mapping.is_empty_page());
+        assert_eq!(mapping.end_address(), 0x3800);
+        let contained = [0xfff, 0x1000, 0x3fff, 0x4000].map(|address| mapping.contains_address(address));
+        assert_eq!(contained, [false, true, true, false]);
+        let reserved = MappingInfo { permissions: MMPermissions::PRIVATE, ..MappingInfo::default() };
+        assert!(reserved.is_empty_page() && !reserved.name_is_path());
     }
 
     #[test]

@@ -8,8 +8,8 @@ use super::crash::from_crash_context;
 use super::crash_context::CrashContext;
 use super::maps_reader::MappingList;
 use super::tee::Tee;
-use crate::snapshot::Module;
-use crate::{DumpOptions, Pid, dump_process};
+use crate::snapshot::{Crash, MemoryPolicy, Module};
+use crate::{AuxvOverride, DumpOptions, Pid, dump_process};
 use errors::{InitError, WriterError};
 use std::io::{Seek, Write};
 use std::time::Duration;
@@ -32,11 +32,28 @@ pub const STOP_TIMEOUT: Duration = Duration::from_millis(100);
 /// ```
 #[derive(Debug, Clone)]
 pub struct MinidumpWriter {
-    process_id: Pid,
-    blamed_thread: Pid,
-    principal_mapping_address: Option<usize>,
-    skip_unreferencing_stacks: bool,
-    options: DumpOptions,
+    /// The process to dump.
+    pub process_id: Pid,
+    /// The thread to blame; 0 for that of the crash context, or the main one.
+    pub blamed_thread: Pid,
+    /// See [`set_minidump_size_limit`](Self::set_minidump_size_limit).
+    pub minidump_size_limit: Option<u64>,
+    /// See [`skip_stacks_if_mapping_unreferenced`](Self::skip_stacks_if_mapping_unreferenced).
+    pub skip_stacks_if_mapping_unreferenced: bool,
+    /// See [`set_principal_mapping_address`](Self::set_principal_mapping_address).
+    pub principal_mapping_address: Option<usize>,
+    /// See [`set_user_mapping_list`](Self::set_user_mapping_list).
+    pub user_mapping_list: MappingList,
+    /// See [`set_app_memory`](Self::set_app_memory).
+    pub app_memory: AppMemoryList,
+    /// See [`sanitize_stack`](Self::sanitize_stack).
+    pub sanitize_stack: bool,
+    /// See [`set_crash_context`](Self::set_crash_context).
+    pub crash_context: Option<CrashContext>,
+    /// See [`stop_timeout`](Self::stop_timeout).
+    pub stop_timeout: Duration,
+    /// See [`set_direct_auxv_dump_info`](Self::set_direct_auxv_dump_info).
+    pub direct_auxv_dump_info: Option<DirectAuxvDumpInfo>,
 }
 
 /// [`MinidumpWriter`] under the name that it has since version 0.11.
@@ -49,27 +66,33 @@ impl MinidumpWriter {
         Self {
             process_id: process,
             blamed_thread,
+            minidump_size_limit: None,
+            skip_stacks_if_mapping_unreferenced: false,
             principal_mapping_address: None,
-            skip_unreferencing_stacks: false,
-            options: DumpOptions::default(),
+            user_mapping_list: MappingList::new(),
+            app_memory: AppMemoryList::new(),
+            sanitize_stack: false,
+            crash_context: None,
+            stop_timeout: DumpOptions::default().deadline,
+            direct_auxv_dump_info: None,
         }
     }
 
     /// Keeps the memory of the dump within `limit` bytes: the stacks of threads that are not blamed are cut first, the
     /// end near the stack pointer always stays.
     pub fn set_minidump_size_limit(&mut self, limit: u64) -> &mut Self {
-        self.options.memory.budget = limit;
+        self.minidump_size_limit = Some(limit);
         self
     }
 
     /// Modules that the caller knows better, for example code that it mapped itself. Each takes the place of what is
     /// found there.
     pub fn set_user_mapping_list(&mut self, user_mapping_list: MappingList) -> &mut Self {
-        self.options.user_modules = user_mapping_list.into_iter().map(Module::from).collect();
+        self.user_mapping_list = user_mapping_list;
         self
     }
 
-    /// An address inside the module for
+    /// An address inside the principal mapping, a module or else a mapping, for
     /// [`skip_stacks_if_mapping_unreferenced`](Self::skip_stacks_if_mapping_unreferenced).
     pub fn set_principal_mapping_address(&mut self, principal_mapping_address: usize) -> &mut Self {
         self.principal_mapping_address = Some(principal_mapping_address);
@@ -78,40 +101,39 @@ impl MinidumpWriter {
 
     /// Memory to add. Parts that are not mapped are left out; the dump says which.
     pub fn set_app_memory(&mut self, app_memory: AppMemoryList) -> &mut Self {
-        let range = |range: super::app_memory::AppMemory| (range.ptr as u64, range.length as u64);
-        self.options.memory.application = app_memory.into_iter().map(range).collect();
+        self.app_memory = app_memory;
         self
     }
 
-    #[expect(clippy::needless_pass_by_value, reason = "the documented signature")]
     /// The crash, as a crash handler in the target recorded it. Without it the dump says that it was asked for.
     pub fn set_crash_context(&mut self, crash_context: CrashContext) -> &mut Self {
-        self.options.crash = Some(from_crash_context(&crash_context.inner));
+        self.crash_context = Some(crash_context);
         self
     }
 
-    /// Leaves out the stacks of threads that do not refer to the principal mapping, except the blamed one's. Means
-    /// nothing without [`set_principal_mapping_address`](Self::set_principal_mapping_address).
+    /// Leaves out the stacks of threads that do not refer to the principal mapping, except the blamed one's: neither
+    /// the instruction pointer nor a word of the stack lies in it. Without
+    /// [`set_principal_mapping_address`](Self::set_principal_mapping_address) there is nothing to refer to.
     pub fn skip_stacks_if_mapping_unreferenced(&mut self) -> &mut Self {
-        self.skip_unreferencing_stacks = true;
+        self.skip_stacks_if_mapping_unreferenced = true;
         self
     }
 
     /// Defaces everything on the stacks but pointers and small integers.
     pub fn sanitize_stack(&mut self) -> &mut Self {
-        self.options.sanitize = true;
+        self.sanitize_stack = true;
         self
     }
 
     /// How long to wait for the target to stop. Threads that have not stopped by then are dumped without registers.
     pub fn stop_timeout(&mut self, duration: Duration) -> &mut Self {
-        self.options.deadline = duration;
+        self.stop_timeout = duration;
         self
     }
 
     /// Values of the auxiliary vector that the target handed over itself, for when /proc/PID/auxv cannot be read.
     pub fn set_direct_auxv_dump_info(&mut self, direct_auxv_dump_info: DirectAuxvDumpInfo) -> &mut Self {
-        self.options.auxv = Some(direct_auxv_dump_info.into());
+        self.direct_auxv_dump_info = Some(direct_auxv_dump_info);
         self
     }
 
@@ -139,16 +161,39 @@ impl MinidumpWriter {
     }
 
     fn dump_options(&self) -> DumpOptions {
-        let mut options = self.options.clone();
-        options.blamed_thread = u32::try_from(self.blamed_thread).ok().filter(|thread| *thread != 0);
-        if let (Some(crash), Some(thread)) = (&mut options.crash, options.blamed_thread) {
-            crash.exception.thread = thread;
+        let blamed_thread = u32::try_from(self.blamed_thread).ok().filter(|thread| *thread != 0);
+        DumpOptions {
+            blamed_thread,
+            crash: self.crash(blamed_thread),
+            memory: self.memory_policy(),
+            sanitize: self.sanitize_stack,
+            user_modules: self.user_mapping_list.iter().cloned().map(Module::from).collect(),
+            auxv: self.direct_auxv_dump_info.map(AuxvOverride::from),
+            deadline: self.stop_timeout,
+            ..DumpOptions::default()
         }
-        if self.skip_unreferencing_stacks {
-            options.memory.only_stacks_referring_to =
-                self.principal_mapping_address.map(|address| (address as u64, 1));
+    }
+
+    fn crash(&self, blamed_thread: Option<u32>) -> Option<Crash> {
+        let mut crash = from_crash_context(&self.crash_context.as_ref()?.inner);
+        crash.exception.thread = blamed_thread.unwrap_or(crash.exception.thread);
+        Some(crash)
+    }
+
+    fn memory_policy(&self) -> MemoryPolicy {
+        // Size 0 stands for the whole module; nothing is at address 0.
+        let principal = (self.principal_mapping_address.unwrap_or(0) as u64, 0);
+        let usual = MemoryPolicy::default();
+        MemoryPolicy {
+            application: self
+                .app_memory
+                .iter()
+                .map(|range| (range.ptr as u64, range.length as u64))
+                .collect(),
+            only_stacks_referring_to: self.skip_stacks_if_mapping_unreferenced.then_some(principal),
+            budget: self.minidump_size_limit.unwrap_or(usual.budget),
+            ..usual
         }
-        options
     }
 }
 

@@ -11,9 +11,10 @@ pub mod crash_context;
 pub mod errors;
 mod format_names;
 pub mod maps_reader;
+pub mod mem_reader;
 pub mod minidump_writer;
 mod tee;
 
 pub use crash_context::CrashContext as CrashContextExt;
-pub use format_names::{dir_section, mem_writer, minidump_format};
+pub use format_names::{dir_section, mem_writer, minidump_cpu, minidump_format};
 pub use maps_reader::LINUX_GATE_LIBRARY_NAME;

@@ -16,4 +16,13 @@ mod platform;
 #[path = "unsupported/mod.rs"]
 mod platform;
 
+/// For the documented API of this system alone.
+#[cfg(all(any(target_os = "linux", target_os = "android"), target_arch = "x86_64"))]
+pub(crate) use platform::ProcessMemory;
 pub(crate) use platform::capture;
+#[cfg(all(
+    feature = "convert",
+    any(target_os = "linux", target_os = "android"),
+    target_arch = "x86_64"
+))]
+pub(crate) use platform::offline;

@@ -82,6 +82,13 @@ fn is_signalfd(info: &signalfd_siginfo) -> bool {
         || info.ssi_arch != 0
 }
 
+/// As [`is_signalfd`], of a fault or a refused system call. Old kernels leave what the stack held before in those
+/// parts of `siginfo_t` that they do not need, so an address at its place counts more than bits behind it, unless
+/// both a sender and an address are where the type says.
+fn is_signalfd_with_address(info: &signalfd_siginfo) -> bool {
+    is_signalfd(info) && (at_16(info) == 0 || (info.ssi_pid != 0 && info.ssi_addr != 0))
+}
+
 fn join(low: u32, high: u32) -> u64 {
     u64::from(low) | u64::from(high) << 32
 }
@@ -107,7 +114,7 @@ fn at_40(info: &signalfd_siginfo) -> u64 {
 }
 
 fn fault(info: &signalfd_siginfo) -> Origin {
-    let signalfd = is_signalfd(info);
+    let signalfd = is_signalfd_with_address(info);
     let memory_error = info.ssi_signo == libc::SIGBUS.cast_unsigned() && BUS_MCEERR.contains(&info.ssi_code);
     let segment_fault = info.ssi_signo == libc::SIGSEGV.cast_unsigned();
     let details = match info.ssi_code {
@@ -121,7 +128,7 @@ fn fault(info: &signalfd_siginfo) -> Origin {
 }
 
 fn system_call(info: &signalfd_siginfo) -> Origin {
-    if is_signalfd(info) {
+    if is_signalfd_with_address(info) {
         let number = info.ssi_syscall.cast_unsigned();
         return Origin::SystemCall { address: info.ssi_call_addr, number, architecture: info.ssi_arch };
     }

@@ -43,8 +43,8 @@ fn state(context: &CrashContext) -> Amd64State {
 #[test]
 fn every_general_register_comes_from_its_own_slot() {
     let mut context = context(&siginfo(libc::SIGSEGV, 1, &[]));
-    for (index, register) in context.context.uc_mcontext.gregs.iter_mut().enumerate() {
-        *register = -0x1111_0000_0000_0000 + i64::try_from(index).unwrap();
+    for (register, index) in context.context.uc_mcontext.gregs.iter_mut().zip(0_i64..) {
+        *register = -0x1111_0000_0000_0000 + index;
     }
     // ss, fs, gs, cs.
     context.context.uc_mcontext.gregs[libc::REG_CSGSFS as usize] = 0x002b_0053_0047_0033;
@@ -85,8 +85,8 @@ fn every_general_register_comes_from_its_own_slot() {
 fn the_float_state_becomes_the_fxsave_image() {
     let mut bytes = vec![0; size_of::<CrashContext>()];
     // The layout of fpregset_t is that of FXSAVE, so each byte keeps its place. Its last 96 bytes are the kernel's.
-    for (index, byte) in bytes[FLOAT_STATE..FLOAT_STATE + 512].iter_mut().enumerate() {
-        *byte = u8::try_from(index % 251).unwrap() + 1;
+    for (byte, value) in bytes[FLOAT_STATE..FLOAT_STATE + 512].iter_mut().zip((1_u8..252).cycle()) {
+        *byte = value;
     }
     let image = state(&CrashContext::from_bytes(&bytes).expect("of the right size")).xsave;
     assert_eq!(image.len(), 512);
@@ -118,6 +118,19 @@ fn a_memory_fault_tells_address_and_what_the_processor_said() {
         };
         assert_eq!(from_crash_context(&context).exception, expected);
     }
+}
+
+#[test]
+fn what_old_kernels_leave_behind_a_fault_is_no_address() {
+    let (address, rest) = (0x40_5678_u64.to_le_bytes(), [0xee; 80]);
+    assert_eq!(exception(&siginfo(libc::SIGSEGV, 2, &[(16, &address), (48, &rest)])).address, 0x40_5678);
+}
+
+#[test]
+fn a_sender_does_not_hide_the_address_of_a_hand_made_context() {
+    let (pid, uid, address) = (4711_u32.to_le_bytes(), 1002_u32.to_le_bytes(), 0x40_5678_u64.to_le_bytes());
+    let exception = exception(&siginfo(libc::SIGSEGV, 2, &[(12, &pid), (16, &uid), (72, &address)]));
+    assert_eq!(exception.address, 0x40_5678);
 }
 
 #[test]

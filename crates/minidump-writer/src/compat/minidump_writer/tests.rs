@@ -2,7 +2,7 @@ use super::super::app_memory::AppMemory;
 use super::super::crash_context::raw;
 use super::super::maps_reader::MappingEntry;
 use super::*;
-use crate::AuxvOverride;
+use crate::snapshot::ModuleId;
 use std::io::Cursor;
 
 fn context(tid: i32) -> CrashContext {
@@ -35,10 +35,7 @@ fn each_setting_reaches_its_option() {
     let options = writer.dump_options();
     assert_eq!(options.memory.budget, 65536);
     assert_eq!(options.user_modules.len(), 1);
-    assert_eq!(
-        options.user_modules[0].id.as_ref().map(crate::snapshot::ModuleId::as_bytes),
-        Some([1, 2].as_slice())
-    );
+    assert_eq!(options.user_modules[0].id.as_ref().map(ModuleId::as_bytes), Some([1, 2].as_slice()));
     assert_eq!(options.memory.application, [(0x1000, 0x20)]);
     assert_eq!(options.crash.map(|crash| crash.exception.code), Some(11));
     assert!(options.sanitize);
@@ -47,15 +44,19 @@ fn each_setting_reaches_its_option() {
 }
 
 #[test]
-fn stacks_are_skipped_only_when_asked_for_and_an_address_is_given() {
+fn stacks_are_skipped_only_when_asked_for() {
     let mut writer = MinidumpWriter::new(20, 21);
     writer.set_principal_mapping_address(0x5000);
     assert_eq!(writer.dump_options().memory.only_stacks_referring_to, None);
     writer.skip_stacks_if_mapping_unreferenced();
-    assert_eq!(writer.dump_options().memory.only_stacks_referring_to, Some((0x5000, 1)));
+    assert_eq!(writer.dump_options().memory.only_stacks_referring_to, Some((0x5000, 0)));
     let mut writer = MinidumpWriter::new(20, 21);
     writer.skip_stacks_if_mapping_unreferenced();
-    assert_eq!(writer.dump_options().memory.only_stacks_referring_to, None);
+    assert_eq!(
+        writer.dump_options().memory.only_stacks_referring_to,
+        Some((0, 0)),
+        "nothing refers to nothing"
+    );
 }
 
 #[test]

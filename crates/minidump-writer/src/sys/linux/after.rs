@@ -11,7 +11,7 @@ use super::thread_facts::{Clock, ThreadFacts};
 use super::tracer::Tracer;
 use super::window::Window;
 use crate::DumpOptions;
-use crate::snapshot::{DsoDebug, Module, Process, SoftError, Stage};
+use crate::snapshot::{DsoDebug, MemoryPlan, Module, Process, Snapshot, SoftError, Stage};
 
 /// Puts the snapshot together.
 pub fn complete(
@@ -21,7 +21,7 @@ pub fn complete(
     window: Window,
     tracer: Tracer,
 ) -> Capture {
-    let Window { mut snapshot, plan, process, stopped, .. } = window;
+    let Window { mut snapshot, plan, held, stopped, .. } = window;
     let Before { mut image, threads, mut arena, .. } = before;
     arena.release_unused();
     finish_modules(target, &mut image, snapshot.linux.as_ref().and_then(|linux| linux.dso_debug.as_ref()));
@@ -57,11 +57,42 @@ pub fn complete(
     snapshot.soft_errors.extend(image.soft_errors);
     snapshot.soft_errors.extend(image.module_errors);
     snapshot.handles = handles(target, &mut snapshot.soft_errors);
-    let memory = match process {
-        Some(memory) => Source::Process { memory, expired: tracer.expired() },
+    let memory = match held {
+        Some(memory) => Source::Held { memory, copied: arena, expired: tracer.expired() },
         None => Source::Arena(arena),
     };
+    let plan = match options.memory.only_stacks_referring_to {
+        Some(range) => only_referring(&plan, whole(range, &snapshot), &mut snapshot, &memory),
+        None => plan,
+    };
     Capture { snapshot, plan, memory, stopped, tracer }
+}
+
+/// `range`, or when its size is 0 the module or else the mapping that it lies in.
+fn whole(range: (u64, u64), snapshot: &Snapshot) -> (u64, u64) {
+    let (address, size) = range;
+    let modules = snapshot.modules.iter().map(|module| (module.base, module.size));
+    let regions = snapshot.regions.iter().map(|region| (region.start, region.size()));
+    let holds = |(start, size): &(u64, u64)| address.checked_sub(*start).is_some_and(|offset| offset < *size);
+    if size > 0 { range } else { modules.chain(regions).find(holds).unwrap_or(range) }
+}
+
+/// The plan without the stacks that do not refer to `range`.
+fn only_referring(
+    plan: &MemoryPlan,
+    range: (u64, u64),
+    snapshot: &mut Snapshot,
+    memory: &Source,
+) -> MemoryPlan {
+    let (plan, dropped) = plan.only_stacks_that_refer_to(range, snapshot, memory);
+    if !dropped.is_empty() {
+        let message = format!(
+            "the stacks of {} threads were left out, because they do not refer to the memory that was asked about",
+            dropped.len()
+        );
+        snapshot.soft_errors.push(SoftError::new(Stage::Memory, message).range(range.0, range.1));
+    }
+    plan
 }
 
 /// The modules found, with those that the caller knows better in place of the ones they overlap.

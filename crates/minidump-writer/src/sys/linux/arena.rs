@@ -30,6 +30,23 @@ impl Pages {
         }
     }
 
+    /// Makes the mapping at least `size` bytes large. Its bytes stay; it may move.
+    fn grow(&mut self, size: usize) -> io::Result<()> {
+        if size <= self.size {
+            return Ok(());
+        }
+        // SAFETY: the old range is this value's own mapping, and `&mut self` means that no slice of it is alive.
+        let start =
+            unsafe { libc::mremap(self.start.as_ptr().cast(), self.size, size, libc::MREMAP_MAYMOVE) };
+        match NonNull::new(start.cast::<u8>()) {
+            Some(start) if start.as_ptr().cast() != libc::MAP_FAILED => {
+                (self.start, self.size) = (start, size);
+                Ok(())
+            }
+            _ => Err(io::Error::last_os_error()),
+        }
+    }
+
     /// Makes the kernel provide the first `size` bytes now instead of at the first touch. Best effort: older kernels
     /// do not know the request.
     fn prefault(&self, size: usize) {
@@ -75,6 +92,8 @@ struct Piece {
 #[derive(Debug)]
 pub struct Arena {
     pages: Pages,
+    /// Bytes at its start that are spoken for.
+    used: usize,
     /// What came, by ascending address.
     pieces: Vec<Piece>,
 }
@@ -84,11 +103,12 @@ impl Arena {
     pub fn new(capacity: usize, expected: usize) -> io::Result<Self> {
         let pages = Pages::new(capacity)?;
         pages.prefault(expected);
-        Ok(Self { pages, pieces: Vec::with_capacity(4096) })
+        Ok(Self { pages, used: 0, pieces: Vec::with_capacity(4096) })
     }
 
-    /// Copies all ranges of `plan` out of `memory`, in few system calls. Bytes that cannot be read are noted in
-    /// `soft_errors`, and this arena will not have them either.
+    /// Copies all ranges of `plan` out of `memory`, in few system calls, in addition to what was copied before, which
+    /// they must not overlap. Bytes that cannot be read are noted in `soft_errors`, and this arena will not have them
+    /// either.
     pub fn copy(
         &mut self,
         plan: &MemoryPlan,
@@ -96,13 +116,10 @@ impl Arena {
         page_size: u64,
         soft_errors: &mut Vec<SoftError>,
     ) -> io::Result<()> {
-        self.pieces.clear();
-        let total = usize::try_from(plan.total()).map_err(|_| io::Error::from(io::ErrorKind::OutOfMemory))?;
-        if total > self.pages.size {
-            self.pages = Pages::new(total)?;
-        }
+        let total = usize::try_from(plan.total()).ok().and_then(|total| total.checked_add(self.used));
+        self.pages.grow(total.ok_or(io::ErrorKind::OutOfMemory)?)?;
         let mut requests = Vec::with_capacity(plan.ranges().len());
-        let mut rest = self.pages.bytes_mut();
+        let mut rest = self.pages.bytes_mut().get_mut(self.used..).unwrap_or_default();
         for range in plan.ranges() {
             let size = usize::try_from(range.size).unwrap_or(usize::MAX).min(rest.len());
             let (buffer, behind) = std::mem::take(&mut rest).split_at_mut(size);
@@ -110,25 +127,32 @@ impl Arena {
             requests.push(ReadRequest::new(range.start, buffer));
         }
         memory.read_batch(&mut requests);
-        let mut offset = 0;
+        let mut offset = self.used;
         for (request, range) in requests.iter_mut().zip(plan.ranges()) {
             note_pieces(&mut self.pieces, request, range, offset, memory, page_size, soft_errors);
             offset += request.buffer.len();
         }
+        self.used = offset;
         self.pieces.sort_unstable_by_key(|piece| piece.address);
         Ok(())
     }
 
     /// Gives back what was made ready and not used.
     pub fn release_unused(&mut self) {
-        let used = self.pieces.iter().map(|piece| piece.offset.saturating_add(piece.size)).max();
-        self.pages.release_behind(used.unwrap_or(0));
+        self.pages.release_behind(self.used);
     }
 
     /// Whether the arena holds every byte of `plan`.
     pub fn holds(&self, plan: &MemoryPlan) -> bool {
-        let held: u64 = self.pieces.iter().map(|piece| piece.size as u64).sum();
-        held == plan.total()
+        plan.ranges().iter().all(|range| self.holds_range(range.start, range.end()))
+    }
+
+    fn holds_range(&self, mut start: u64, end: u64) -> bool {
+        while start < end {
+            let Some(bytes) = self.piece_at(start) else { return false };
+            start = start.saturating_add(bytes.len() as u64);
+        }
+        true
     }
 
     fn piece_at(&self, address: u64) -> Option<&[u8]> {
@@ -218,6 +242,25 @@ mod tests {
         let range =
             |(start, size): &(u64, u64)| PlannedRange { start: *start, size: *size, purpose: Purpose::Stack };
         MemoryPlan::from_ranges(ranges.iter().map(range).collect(), Vec::new())
+    }
+
+    #[test]
+    fn what_is_copied_later_comes_beside_what_was_copied_before() {
+        let mut source = BufferSource::new();
+        assert!(source.insert(0x1000, (0..=255).collect()));
+        assert!(source.insert(0x8000, vec![7; 0x3000]));
+        let mut arena = Arena::new(16, 16).unwrap();
+        let mut errors = Vec::new();
+        let (first, second) = (plan(&[(0x1010, 0x20)]), plan(&[(0x1030, 0x10), (0x8000, 0x3000)]));
+        arena.copy(&first, &source, 0x1000, &mut errors).unwrap();
+        assert!(arena.holds(&first) && !arena.holds(&second));
+        arena.copy(&second, &source, 0x1000, &mut errors).unwrap();
+        assert!(arena.holds(&plan(&[(0x1010, 0x30), (0x8000, 0x3000)])));
+        assert!(!arena.holds(&plan(&[(0x1010, 0x31)])));
+        let mut buffer = [0; 0x30];
+        assert_eq!(arena.read(0x1010, &mut buffer), ReadOutcome::complete(0x30));
+        assert_eq!(buffer.to_vec(), (0x10..0x40).collect::<Vec<u8>>());
+        assert_eq!(errors, []);
     }
 
     #[test]

@@ -8,12 +8,13 @@ use super::memory::ProcessMemory;
 use super::modules::read_modules;
 use super::proc_fs::{Stat, read_maps, read_text};
 use super::registers::RegisterReader;
+use super::smaps::Smaps;
 use super::system;
 use super::target::Target;
 use super::target_files::TargetFiles;
 use super::task_list::TaskList;
 use super::thread_facts::ThreadTable;
-use crate::snapshot::{Cpu, DsoDebug, LinuxFacts, Module, SoftError, Stage, System};
+use crate::snapshot::{Cpu, DsoDebug, LinuxFacts, MemoryMode, Module, SoftError, Stage, System};
 use crate::{AuxvOverride, DumpOptions, Error};
 use std::fs::File;
 use std::io::Read;
@@ -121,6 +122,8 @@ pub struct Before {
     pub image: Image,
     /// Facts of the threads there were.
     pub threads: ThreadTable,
+    /// Marks of the mappings, for dumps of more than stacks.
+    pub smaps: Option<Smaps>,
     /// The machine.
     pub system: System,
     /// Reads registers.
@@ -135,7 +138,8 @@ impl Before {
     /// Reads it all.
     pub fn read(target: &Target, options: &DumpOptions) -> Result<Self, Error> {
         let pid = target.pid;
-        let image = Image::read(target, options.auxv, false)?;
+        let mut image = Image::read(target, options.auxv, false)?;
+        let smaps = read_smaps(target, options, &mut image.soft_errors);
         refuse_other_programs(target)?;
         let mut tasks = TaskList::open(pid).map_err(|_| Error::TargetGone { pid })?;
         let mut tids = Vec::new();
@@ -150,8 +154,25 @@ impl Before {
             return Err(Error::UnsupportedProgram { pid, what: "foreign" });
         };
         let registers = RegisterReader::new(xsave.clone());
-        Ok(Self { image, threads, system, registers, tasks, arena })
+        Ok(Self { image, threads, smaps, system, registers, tasks, arena })
     }
+}
+
+/// The marks of the mappings, when `options` ask for memory that they may forbid.
+fn read_smaps(target: &Target, options: &DumpOptions, soft_errors: &mut Vec<SoftError>) -> Option<Smaps> {
+    if options.memory.mode == MemoryMode::Stacks && options.memory.application.is_empty() {
+        return None;
+    }
+    let path = target.proc("smaps");
+    let read = Smaps::read(&path);
+    if let Err(error) = &read {
+        let message = format!(
+            "{} could not be read: memory that the program wants left out of dumps may be in this one",
+            path.display()
+        );
+        soft_errors.push(SoftError::new(Stage::MemoryMap, message).os_error(error.raw_os_error()));
+    }
+    read.ok()
 }
 
 /// The texts that the dump keeps whole.

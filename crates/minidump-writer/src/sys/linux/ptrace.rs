@@ -19,11 +19,10 @@ pub enum Event {
     Nothing,
 }
 
-fn request(request: libc::c_uint, tid: pid_t, address: usize, data: usize) -> io::Result<c_long> {
+fn request(request: impl Into<c_long>, tid: pid_t, address: usize, data: usize) -> io::Result<c_long> {
     // SAFETY: callers pass, for `data`, either a plain number or the address of a live buffer of the size that the
     // request writes; the kernel checks all else and writes nothing on failure.
-    let result =
-        unsafe { libc::syscall(libc::SYS_ptrace, c_long::from(request), c_long::from(tid), address, data) };
+    let result = unsafe { libc::syscall(libc::SYS_ptrace, request.into(), c_long::from(tid), address, data) };
     if result == -1 { Err(io::Error::last_os_error()) } else { Ok(result) }
 }
 

@@ -12,6 +12,7 @@
 #![expect(unsafe_code, reason = "openat2(2) has no wrapper in the standard library")]
 
 use super::maps::Mapping;
+use super::plain_thread::PlainThread;
 use crate::Pid;
 use std::ffi::{CString, OsStr};
 use std::fs::{File, Metadata, OpenOptions};
@@ -226,7 +227,7 @@ impl TargetFiles {
             // The receiver is gone when this came too late; then nobody wants the result.
             let _ = sender.send(work(&task));
         };
-        let spawned = std::thread::Builder::new().name("target-file".into()).spawn(thread);
+        let spawned = PlainThread::spawn(c"target-file", thread);
         spawned.map_err(|error| FileError::open(path, error))?;
         receiver.recv_timeout(self.deadline).unwrap_or_else(|_| {
             self.stuck.store(true, Ordering::Relaxed);

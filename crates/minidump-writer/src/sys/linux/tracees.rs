@@ -108,6 +108,14 @@ impl Tracees {
         self.threads.iter().filter(|(_, state)| matches!(state, State::Stopped(_))).map(|(tid, _)| *tid)
     }
 
+    /// Ids of the stopped threads, each with the signal it is to be given when let go; zero when there is none.
+    pub fn stopped_on(&self) -> impl Iterator<Item = (pid_t, c_int)> {
+        self.threads.iter().filter_map(|(tid, state)| match state {
+            State::Stopped(signal) => Some((*tid, *signal)),
+            State::Asked | State::Unstoppable | State::Gone => None,
+        })
+    }
+
     /// Ids of the threads that are there but did not stop.
     pub fn unstoppable(&self) -> impl Iterator<Item = pid_t> {
         self.threads.iter().filter(|(_, state)| *state == State::Unstoppable).map(|(tid, _)| *tid)

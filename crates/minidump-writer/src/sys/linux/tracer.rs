@@ -2,14 +2,15 @@
 //! it go by ending.
 
 use super::before::Before;
+use super::hold::Hold;
+use super::plain_thread::PlainThread;
 use super::ptrace;
 use super::target::Target;
-use super::window::{self, Hold, Window};
+use super::window::{self, Window};
 use crate::{DumpOptions, Error};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, channel, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 /// All that the tracing thread needs.
@@ -37,14 +38,14 @@ impl Expired {
 pub struct Tracer {
     /// Tells the thread to let go. `None` when the calling thread itself is the tracer.
     release: Option<Sender<()>>,
-    thread: Option<JoinHandle<Option<Duration>>>,
+    thread: Option<PlainThread<Option<Duration>>>,
     /// What the calling thread holds, when there was no room for another thread.
     own: Option<(Hold, Instant)>,
     expired: Expired,
 }
 
 impl Tracer {
-    /// Runs the window. On return the target runs again, unless its memory is to be read through [`Window::process`].
+    /// Runs the window. On return the target runs again, unless its memory is to be read through [`Window::held`].
     pub fn start(
         target: &Target,
         before: Before,
@@ -59,7 +60,7 @@ impl Tracer {
         let (release, released) = channel();
         let expired = Expired::default();
         let (its_job, its_expired) = (Arc::clone(&job), expired.clone());
-        let spawned = thread::Builder::new().name("minidump-tracer".into()).spawn(move || {
+        let spawned = PlainThread::spawn(c"minidump-tracer", move || {
             ptrace::wake_promptly();
             let job = take(&its_job)?;
             trace(job, &report, &released, &its_expired)
@@ -86,7 +87,7 @@ impl Tracer {
         if let Some((hold, start)) = self.own.take() {
             return let_go(hold, start);
         }
-        self.thread.take().and_then(|thread| thread.join().ok().flatten())
+        self.thread.take().and_then(|thread| thread.join().flatten())
     }
 }
 

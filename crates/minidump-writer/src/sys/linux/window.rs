@@ -1,6 +1,7 @@
 //! While the target stands still: registers, memory map, memory. Nothing else belongs here.
 
 use super::before::{Before, Image};
+use super::hold::{self, HeldMemory, Hold};
 use super::loader;
 use super::maps::{self, Mapping};
 use super::memory::ProcessMemory;
@@ -10,20 +11,14 @@ use super::registers::RegisterReader;
 use super::target::Target;
 use super::tracees::{StopFailure, Tracees, blocked_at};
 use crate::snapshot::{
-    CpuState, Crash, LinuxFacts, MemoryMode, MemoryPlan, Process, Region, Snapshot, SoftError, Stage, Thread,
+    CpuState, Crash, LinuxFacts, MemoryMode, MemoryPlan, PlannedRange, Process, Purpose, Region, Snapshot,
+    SoftError, Stage, Thread,
 };
-use crate::{DumpOptions, Error};
+use crate::{DumpOptions, Error, Format};
 use libc::pid_t;
+use minidump_formats::elf_core;
+use std::io;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
-
-/// What keeps the memory of a dump as it was.
-#[derive(Debug)]
-pub enum Hold {
-    /// Nothing has to: the memory was copied.
-    Nothing,
-    /// The target, which stands still until this is dropped.
-    Target(#[expect(dead_code, reason = "held for its drop")] Tracees),
-}
 
 /// What the window yields. Copied memory lies in the arena of [`Before`].
 #[derive(Debug)]
@@ -35,7 +30,7 @@ pub struct Window {
     /// What belongs into the dump.
     pub plan: MemoryPlan,
     /// Where it is to be read from, when it was not copied.
-    pub process: Option<ProcessMemory>,
+    pub held: Option<HeldMemory>,
     /// How long the target stood still, if it runs again.
     pub stopped: Duration,
 }
@@ -58,20 +53,64 @@ pub fn run(target: &Target, before: &mut Before, options: &DumpOptions) -> Resul
     take_crash(&mut snapshot, options.crash.as_ref(), &mut errors);
     let crashed = snapshot.exception.as_ref().map(|exception| exception.thread);
     blame(&mut snapshot, crashed.or(options.blamed_thread).or(target.named_thread), &mut errors);
-    let plan = MemoryPlan::new(&snapshot, &options.memory, &mut errors);
-    if options.memory.mode == MemoryMode::Full {
-        let process = Some(before.image.memory(memory_tid.unwrap_or(target.live_tid), false));
-        snapshot.soft_errors = errors;
-        let window = Window { start, snapshot, plan, process, stopped: start.elapsed() };
-        return Ok((window, Hold::Target(tracees)));
+    if let Some(smaps) = &before.smaps {
+        smaps.mark(&mut snapshot.regions);
     }
-    let page_size = u64::from(before.system.page_size);
-    let copied = before.arena.copy(&plan, &memory, page_size, &mut errors);
+    let mut plan = MemoryPlan::new(&snapshot, &options.memory, &mut errors);
+    if options.format == Format::ElfCore {
+        plan = plan.joined_with(&wanted_by_debuggers(&mut snapshot, &mut before.image));
+    }
+    if options.memory.mode == MemoryMode::Full {
+        let (process, hold) = if options.copy_on_write {
+            hold::fork(target, &mut tracees, before, options, &plan, &memory, &mut errors)?
+        } else {
+            let process = before.image.memory(memory_tid.unwrap_or(target.live_tid), false);
+            (HeldMemory { process, copied: Vec::new() }, Hold::Target(tracees))
+        };
+        let stopped = start.elapsed();
+        if matches!(hold, Hold::Copy(_)) {
+            errors.extend(hold::note_shared(&snapshot.regions, &plan));
+        }
+        snapshot.soft_errors = errors;
+        return Ok((Window { start, snapshot, plan, held: Some(process), stopped }, hold));
+    }
+    let copied = copy(before, &snapshot, options, &plan, &memory, &mut errors);
     tracees.release();
     let stopped = start.elapsed();
-    copied.map_err(|source| Error::Memory { pid: target.pid, source })?;
+    if let Some(more) = copied.map_err(|source| Error::Memory { pid: target.pid, source })? {
+        plan = plan.joined_with(&more);
+    }
     snapshot.soft_errors = errors;
-    Ok((Window { start, snapshot, plan, process: None, stopped }, Hold::Nothing))
+    Ok((Window { start, snapshot, plan, held: None, stopped }, Hold::Nothing))
+}
+
+/// What debuggers look for in a core besides what belongs into every dump.
+fn wanted_by_debuggers(snapshot: &mut Snapshot, image: &mut Image) -> MemoryPlan {
+    std::mem::swap(&mut snapshot.modules, &mut image.modules);
+    let wanted = elf_core::wanted_ranges(snapshot);
+    std::mem::swap(&mut snapshot.modules, &mut image.modules);
+    let range = |(start, size)| PlannedRange { start, size, purpose: Purpose::Loader };
+    MemoryPlan::from_ranges(wanted.into_iter().map(range).collect(), Vec::new())
+}
+
+/// Copies the memory of `plan` into the arena, and what its pointers point at. Returns the plan of the latter.
+fn copy(
+    before: &mut Before,
+    snapshot: &Snapshot,
+    options: &DumpOptions,
+    plan: &MemoryPlan,
+    memory: &ProcessMemory,
+    errors: &mut Vec<SoftError>,
+) -> io::Result<Option<MemoryPlan>> {
+    let page_size = u64::from(before.system.page_size);
+    let arena = &mut before.arena;
+    arena.copy(plan, memory, page_size, errors)?;
+    if options.memory.mode != MemoryMode::Indirect {
+        return Ok(None);
+    }
+    let more = plan.pointed_to(snapshot, &options.memory, arena, errors);
+    arena.copy(&more, memory, page_size, errors)?;
+    Ok(Some(more))
 }
 
 fn now_us() -> u64 {

@@ -1,0 +1,197 @@
+//! A minidump as a source: of this program, or of another that writes minidumps of x86-64 Linux programs.
+//!
+//! It is read stream by stream, at the places that the directory tells. Nothing of the memory is read before it is
+//! written into the new dump.
+
+mod context;
+mod modules;
+mod regions;
+mod streams;
+mod system;
+mod threads;
+
+use crate::Format;
+use crate::convert::words::{u32_at, u64_at};
+use crate::convert::{ConvertError, FileMemory, Held, InputFile, Piece, Source};
+use crate::snapshot::{Exception, LinuxFacts, Snapshot, SoftError, Stage};
+use crate::sys::offline;
+use minidump_common::format::MINIDUMP_STREAM_TYPE;
+use minidump_formats::minidump::HOLE_TABLE_STREAM;
+use streams::Streams;
+
+const EXCEPTION: u32 = 6;
+/// The code of a dump nobody crashed for (`MD_EXCEPTION_CODE_LIN_DUMP_REQUESTED`).
+const DUMP_REQUESTED: u32 = 0xffff_ffff;
+/// `MiniDumpWithFullMemory` of the header's flags.
+const FULL_MEMORY: u64 = 2;
+/// Most parameters of an exception.
+const MAX_PARAMETERS: u32 = 15;
+/// Longest context of an exception.
+const MAX_CONTEXT: u32 = 64 << 10;
+/// Most annotations that are read.
+const MAX_ANNOTATIONS: usize = 4096;
+/// Most holes that are read.
+const MAX_HOLES: u64 = 1 << 20;
+
+/// Reads a minidump.
+///
+/// # Errors
+/// When it is not of an x86-64 Linux program, or so short that there is nothing in it.
+pub(crate) fn read(file: InputFile) -> Result<Source, ConvertError> {
+    let mut memory = FileMemory::new(file);
+    let Some(file) = memory.dump() else { return Err(ConvertError::NotADump) };
+    let streams = Streams::open(file)?;
+    let (system, process) = system::read(&streams)?;
+    let mut snapshot = Snapshot::new(process, system);
+    snapshot.captured_at_us = u64::from(streams.time) * 1_000_000;
+    let threads = threads::threads(&streams);
+    if threads.is_empty() {
+        return Err(ConvertError::Damaged { what: "it tells of no thread" });
+    }
+    snapshot.threads = threads;
+    read_exception(&streams, &mut snapshot);
+    snapshot.modules = modules::modules(&streams);
+    snapshot.linux = Some(facts(&streams));
+    snapshot.annotations = annotations(&streams);
+    let errors = streams.get(MINIDUMP_STREAM_TYPE::MozSoftErrors.into()).unwrap_or_default();
+    snapshot.soft_errors = serde_json::from_slice(&errors).unwrap_or_default();
+    snapshot.regions = regions::listed(&streams);
+    let is_full = streams.flags & FULL_MEMORY != 0;
+    let (ranges, holes, size) = (streams.memory(), holes(&streams), file.size());
+    add_memory(&mut memory, ranges, &holes, size, &mut snapshot);
+    complete(&mut snapshot, &memory);
+    let chosen = Some(memory.held()).filter(|_| !is_full);
+    Ok(Source { snapshot, memory, chosen, format: Format::Minidump })
+}
+
+/// The texts of /proc.
+fn facts(streams: &Streams<'_>) -> LinuxFacts {
+    let text = |kind: MINIDUMP_STREAM_TYPE| streams.get(kind.into());
+    LinuxFacts {
+        cpu_info: text(MINIDUMP_STREAM_TYPE::LinuxCpuInfo),
+        status: text(MINIDUMP_STREAM_TYPE::LinuxProcStatus),
+        lsb_release: text(MINIDUMP_STREAM_TYPE::LinuxLsbRelease),
+        cmdline: text(MINIDUMP_STREAM_TYPE::LinuxCmdLine),
+        environ: text(MINIDUMP_STREAM_TYPE::LinuxEnviron),
+        auxv: text(MINIDUMP_STREAM_TYPE::LinuxAuxv),
+        maps: text(MINIDUMP_STREAM_TYPE::LinuxMaps),
+        limits: text(MINIDUMP_STREAM_TYPE::MozLinuxLimits),
+        ..LinuxFacts::default()
+    }
+}
+
+/// Takes the crash over, its registers included: those in the thread list may be of a crash handler.
+fn read_exception(streams: &Streams<'_>, snapshot: &mut Snapshot) {
+    let raw = streams.get(EXCEPTION).unwrap_or_default();
+    let word = |offset| u32_at(&raw, offset).unwrap_or(0);
+    let Some(thread) = u32_at(&raw, 0) else { return };
+    let index = snapshot.threads.iter().position(|known| known.id == thread);
+    let Some(index) = index else { return };
+    snapshot.blamed_thread = Some(thread);
+    let code = word(8);
+    if code != DUMP_REQUESTED {
+        let count = usize::try_from(word(32).min(MAX_PARAMETERS)).unwrap_or(0);
+        let parameters = (0..count).map_while(|index| u64_at(&raw, 40 + 8 * index)).collect();
+        let address = u64_at(&raw, 24).unwrap_or(0);
+        snapshot.exception = Some(Exception { thread, code, flags: word(12), address, parameters });
+        let context = streams.at(word(164), word(160), MAX_CONTEXT);
+        if let Some(known) = snapshot.threads.get_mut(index) {
+            take_crash_registers(known, context.as_deref());
+        }
+    }
+    if let Some(front) = snapshot.threads.get_mut(..=index) {
+        front.rotate_right(1);
+    }
+}
+
+/// The registers at the crash, with what no context has: the segment bases and, if it is the same state, the whole of
+/// the XSAVE area.
+fn take_crash_registers(thread: &mut crate::snapshot::Thread, context: Option<&[u8]>) {
+    use crate::snapshot::CpuState;
+    let before = thread.cpu.take();
+    threads::take_context(thread, context);
+    let Some(CpuState::Amd64(then)) = before else { return };
+    match &mut thread.cpu {
+        Some(CpuState::Amd64(now)) => {
+            (now.fs_base, now.gs_base, now.orig_rax) = (then.fs_base, then.gs_base, then.orig_rax);
+            if then.xsave.starts_with(&now.xsave)
+                || now.xsave.is_empty()
+                || same_image(&then.xsave, &now.xsave)
+            {
+                now.xsave = then.xsave;
+            }
+        }
+        _ => thread.cpu = Some(CpuState::Amd64(then)),
+    }
+}
+
+/// Whether two FXSAVE images hold the same registers. The last 48 bytes are the system's.
+fn same_image(a: &[u8], b: &[u8]) -> bool {
+    a.get(..464).is_some() && a.get(..464) == b.get(..464)
+}
+
+fn annotations(streams: &Streams<'_>) -> Vec<(String, String)> {
+    const CRASHPAD_INFO: u32 = 0x4350_0001;
+    let info = streams.get(CRASHPAD_INFO).unwrap_or_default();
+    // Version, two GUIDs, then size and RVA of the dictionary: a count, then RVAs of keys and values.
+    let (Some(size), Some(rva)) = (u32_at(&info, 36), u32_at(&info, 40)) else { return Vec::new() };
+    let dictionary = streams.at(rva, size, 8 * 4096 + 4).unwrap_or_default();
+    let entries = dictionary.get(4..).unwrap_or_default().chunks_exact(8).take(MAX_ANNOTATIONS);
+    let pair = |entry: &[u8]| Some((streams.utf8(u32_at(entry, 0)?)?, streams.utf8(u32_at(entry, 4)?)?));
+    entries.filter_map(pair).collect()
+}
+
+/// What the dump's maker could not read, if it was this program.
+fn holes(streams: &Streams<'_>) -> Held {
+    let locator = streams.get(HOLE_TABLE_STREAM).unwrap_or_default();
+    let (Some(table), Some(capacity)) = (u64_at(&locator, 8), u32_at(&locator, 16)) else {
+        return Held::default();
+    };
+    let size = u64::from(capacity).min(MAX_HOLES) * 16;
+    let entries = streams.far(table.saturating_add(16), size);
+    let hole = |entry: &[u8]| Some((u64_at(entry, 0)?, u64_at(entry, 0)?.checked_add(u64_at(entry, 8)?)?));
+    Held::new(entries.chunks_exact(16).filter_map(hole).collect())
+}
+
+fn add_memory(
+    memory: &mut FileMemory,
+    ranges: Vec<(u64, u64, u64)>,
+    holes: &Held,
+    file_size: u64,
+    snapshot: &mut Snapshot,
+) {
+    let lost = ranges.iter().filter(|(_, size, offset)| offset.saturating_add(*size) > file_size).count();
+    if lost > 0 {
+        let message = format!("the minidump is cut off: {lost} of its memory ranges lie behind its end");
+        snapshot.soft_errors.push(SoftError::new(Stage::Memory, message));
+    }
+    let piece = |(address, size, offset)| Piece { address, size, file: 0, offset };
+    memory.add(ranges.into_iter().map(piece).collect());
+    memory.remove(holes);
+}
+
+/// Adds what follows from map and memory together.
+fn complete(snapshot: &mut Snapshot, memory: &FileMemory) {
+    let (maps, auxv) = match &snapshot.linux {
+        Some(facts) => (facts.maps.clone().unwrap_or_default(), facts.auxv.clone().unwrap_or_default()),
+        None => Default::default(),
+    };
+    // Memory is sparse here; what it does not tell of modules and loader is in the dump's own lists.
+    let found = offline::read(&maps, &auxv, memory, &mut Vec::new());
+    if !found.regions.is_empty() {
+        snapshot.regions = found.regions;
+    }
+    if snapshot.regions.is_empty() {
+        snapshot.regions = regions::of_memory(&memory.held());
+    }
+    if let Some(facts) = &mut snapshot.linux {
+        facts.dso_debug = found.dso_debug;
+    }
+    let main = snapshot.modules.iter().find(|module| module.is_main);
+    snapshot.process.executable =
+        main.map(|module| module.path.clone()).filter(|path| path.starts_with(b"/"));
+    if snapshot.process.pid == 0 {
+        let lowest = snapshot.threads.iter().map(|thread| thread.id).min();
+        snapshot.process.pid = lowest.unwrap_or(0);
+    }
+}
