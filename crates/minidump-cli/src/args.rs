@@ -3,16 +3,16 @@
 mod check;
 mod values;
 
+use crate::destination::is_dash;
 use crate::stream_names;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use minidump_writer::snapshot::MemoryMode;
 use minidump_writer::{Format, Pid};
-use std::ffi::OsStr;
 use std::path::PathBuf;
 use std::time::Duration;
 use values::{parse_address, parse_annotation, parse_pid, parse_range, parse_size, parse_tid, parse_time};
 
-/// Dumps a live process to a minidump, and shows minidumps.
+/// Dumps a live process, shows dumps, and converts between minidumps and ELF cores.
 #[derive(Debug, Parser)]
 #[command(name = "minidump-writer", version, propagate_version = true)]
 pub struct Arguments {
@@ -26,8 +26,10 @@ pub struct Arguments {
 pub enum Command {
     /// Stop a process for an instant, write a dump of it, and let it run on
     Dump(Box<DumpArguments>),
-    /// Show what a minidump holds: why it was taken, threads with their stacks, modules
+    /// Show what a dump holds: why it was taken, threads with their stacks, modules
     Show(ShowArguments),
+    /// Turn an ELF core into a minidump, or a minidump into an ELF core
+    Convert(ConvertArguments),
 }
 
 /// Arguments of `dump`.
@@ -39,8 +41,7 @@ pub struct DumpArguments {
     /// The thread to put first and to keep most stack of [default: the main thread]
     #[arg(long, value_parser = parse_tid, allow_negative_numbers = true)]
     pub tid: Option<u32>,
-    /// Longest that the process may stand still, such as 500ms, 5s or 2
-    /// [default: 5s; 120s with --memory full, and what is not written by then is missing]
+    /// Longest that the process may stand still, such as 500ms, 5s or 2 [default: 5s; 120s with --memory full]
     #[arg(long, value_name = "TIME", value_parser = parse_time, allow_negative_numbers = true)]
     pub deadline: Option<Duration>,
     /// Where the dump goes and how.
@@ -58,15 +59,13 @@ pub struct DumpArguments {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Output")]
 pub struct OutputArguments {
-    /// Where the dump goes; `-` is the standard output
-    /// [default: NAME-PID.dmp or .core, with --compress and .zst behind it, in the current directory]
+    /// Where the dump goes; `-` is the standard output [default: NAME-PID.dmp, .core or .dmp.zst here]
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
     /// Format of the dump
     #[arg(long, value_enum, default_value_t, hide_possible_values = true, value_name = "minidump|core")]
     pub format: FormatName,
-    /// Compress the dump with zstd, when the process runs again. Full memory without --cow waits for that in a
-    /// temporary file as large as the memory, beside the dump
+    /// Compress with zstd when the process runs again; full memory waits for that in a temporary file
     #[arg(long)]
     pub compress: bool,
     /// Show the dump when it is written
@@ -90,7 +89,7 @@ pub struct MemoryArguments {
         value_name = "stacks|indirect|full"
     )]
     pub mode: MemoryName,
-    /// With --memory full: let the process run on at once and write from a copy-on-write copy of it
+    /// With --memory full: let the process run on at once, and write from a copy-on-write copy of it
     #[arg(long)]
     pub cow: bool,
     /// Most memory to keep, such as 64K, 2M or 1.5G; every thread keeps the innermost part of its stack
@@ -111,7 +110,7 @@ pub struct ContentArguments {
     /// Overwrite all of the stacks but pointers to stacks, code and modules, and small integers
     #[arg(long)]
     pub sanitize: bool,
-    /// Leave out streams of a minidump, such as environ,cmdline,maps; see docs/minidump-format.md for the names
+    /// Leave out these streams, of a core the same facts, such as cmdline,maps (names: docs/minidump-format.md)
     #[arg(long, value_name = "STREAM,...", value_delimiter = ',', value_parser = stream_names::parse)]
     pub omit: Vec<u32>,
     /// Keep the values of environment variables whose names look secret; they are blanked otherwise
@@ -125,11 +124,37 @@ pub struct ContentArguments {
 /// Arguments of `show`.
 #[derive(Debug, Args)]
 pub struct ShowArguments {
-    /// The minidump, which may be compressed with zstd
+    /// The dump: a minidump or an ELF core, which may be compressed with zstd
     pub file: PathBuf,
     /// Print one JSON object, see docs/show-json.md
     #[arg(long)]
     pub json: bool,
+}
+
+/// Arguments of `convert`.
+#[derive(Debug, Args)]
+pub struct ConvertArguments {
+    /// The dump: an ELF core or a minidump, which may be compressed with zstd; `-` is the standard input
+    #[arg(value_name = "IN")]
+    pub input: PathBuf,
+    /// Where the new dump goes; `-` is the standard output
+    #[arg(short, long, value_name = "FILE")]
+    pub output: PathBuf,
+    /// Format of the new dump [default: the one that IN is not]
+    #[arg(long, value_enum, hide_possible_values = true, value_name = "minidump|core")]
+    pub format: Option<FormatName>,
+    /// Memory of a core to keep: stacks; also what registers and stacks point at; all [default: stacks]
+    #[arg(long = "memory", value_enum, hide_possible_values = true, value_name = "stacks|indirect|full")]
+    pub mode: Option<MemoryName>,
+    /// Compress with zstd
+    #[arg(long)]
+    pub compress: bool,
+    /// Print one JSON object on the standard output
+    #[arg(long)]
+    pub json: bool,
+    /// What it tells besides.
+    #[command(flatten)]
+    pub contents: ContentArguments,
 }
 
 /// Formats of dumps.
@@ -176,7 +201,7 @@ impl From<MemoryName> for MemoryMode {
 impl DumpArguments {
     /// Whether the dump itself goes to the standard output.
     pub fn to_stdout(&self) -> bool {
-        self.output.output.as_deref().map(std::path::Path::as_os_str) == Some(OsStr::new("-"))
+        self.output.output.as_deref().is_some_and(is_dash)
     }
 
     /// Whether the process stands still until all of the dump has been written.
@@ -194,7 +219,7 @@ mod tests {
         let all = ["minidump-writer", "dump"].iter().chain(arguments);
         match Arguments::try_parse_from(all).and_then(Arguments::checked)?.command {
             Command::Dump(dump) => Ok(*dump),
-            other @ Command::Show(_) => panic!("dump was asked for, not {other:?}"),
+            other => panic!("dump was asked for, not {other:?}"),
         }
     }
 
@@ -221,6 +246,21 @@ mod tests {
         assert_eq!(contents.omit, [0x4767_0007, 0x4767_0009, 12]);
         assert!(contents.keep_environ && !contents.sanitize);
         assert_eq!(contents.annotate, [("a".into(), "1".into()), ("b".into(), String::new())]);
+    }
+
+    #[test]
+    fn all_options_of_convert_arrive() {
+        let line =
+            "minidump-writer convert - -o x.dmp --format core --memory full --compress --json --keep-environ";
+        let parsed = Arguments::try_parse_from(line.split_whitespace()).and_then(Arguments::checked).unwrap();
+        let Command::Convert(convert) = parsed.command else { panic!("convert was asked for") };
+        assert_eq!((convert.input.to_str(), convert.output.to_str()), (Some("-"), Some("x.dmp")));
+        assert_eq!((convert.format, convert.mode), (Some(FormatName::Core), Some(MemoryName::Full)));
+        assert!(convert.compress && convert.json && convert.contents.keep_environ);
+        for line in ["- -o - --json", "a", "a -o b --annotate =1", "a -o b --sanitize --memory full"] {
+            let words = ["minidump-writer", "convert"].into_iter().chain(line.split(' '));
+            assert!(Arguments::try_parse_from(words).and_then(Arguments::checked).is_err(), "{line}");
+        }
     }
 
     #[test]
@@ -264,8 +304,6 @@ mod tests {
             ("1 --cow --memory indirect", ["--cow", "--memory full"]),
             ("1 --size-limit 1M --memory full", ["--size-limit", "--memory indirect"]),
             ("1 --stacks-referring-to 1 --memory full", ["--stacks-referring-to", "--memory full"]),
-            ("1 --omit maps --format core", ["--omit", "--format minidump"]),
-            ("1 --show --format core", ["--show", "gdb"]),
             ("1 --annotate a=1 --annotate a=2", ["\"a\"", "twice"]),
         ] {
             let message = dump(&line.split(' ').collect::<Vec<_>>()).unwrap_err().to_string();

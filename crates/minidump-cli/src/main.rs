@@ -1,26 +1,24 @@
-//! The command-line program `minidump-writer`: dumps a live process, shows a dump.
+//! The command-line program `minidump-writer`: dumps a live process, shows a dump, converts a dump.
 #![forbid(unsafe_code)]
 
 mod args;
+mod convert;
+mod converter;
+mod destination;
 mod dump;
 mod exit;
+mod foreign;
 mod options;
-#[allow(
-    dead_code,
-    reason = "the reading half is for show and convert, which do not read compressed dumps yet"
-)]
 mod packing;
 mod proc_maps;
 mod progress;
 mod show;
-#[allow(
-    dead_code,
-    reason = "the reading half is for show and convert, which do not read compressed dumps yet"
-)]
 mod spool;
 mod stream_names;
+mod summary;
 mod target_name;
 mod text;
+mod unpacking;
 
 use args::{Arguments, Command};
 use clap::Parser as _;
@@ -31,5 +29,6 @@ fn main() -> ExitCode {
     exit::report(result.and_then(|arguments| match arguments.command {
         Command::Dump(arguments) => dump::run(&arguments),
         Command::Show(arguments) => show::run(&arguments),
+        Command::Convert(arguments) => convert::run(&arguments),
     }))
 }

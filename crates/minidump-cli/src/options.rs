@@ -1,27 +1,39 @@
 //! From arguments to what the library is asked for.
 
-use crate::args::DumpArguments;
+use crate::args::{ContentArguments, ConvertArguments, DumpArguments};
 use crate::exit::Failure;
 use crate::proc_maps;
 use minidump_writer::DumpOptions;
 use minidump_writer::snapshot::MemoryPolicy;
 
 /// The options of a dump. Looks at the process only for `--stacks-referring-to`.
-pub fn of(arguments: &DumpArguments) -> Result<DumpOptions, Failure> {
+pub fn of_dump(arguments: &DumpArguments) -> Result<DumpOptions, Failure> {
     let mut options = DumpOptions::default();
     options.blamed_thread = arguments.tid;
     options.format = arguments.output.format.into();
     options.memory = policy(arguments)?;
     options.copy_on_write = arguments.memory.cow;
-    options.sanitize = arguments.contents.sanitize;
-    options.omit.clone_from(&arguments.contents.omit);
-    options.keep_environ = arguments.contents.keep_environ;
-    options.annotations.clone_from(&arguments.contents.annotate);
+    add_contents(&mut options, &arguments.contents);
     if let Some(deadline) = arguments.deadline {
         options.deadline = deadline;
         options.hold_limit = deadline;
     }
     Ok(options)
+}
+
+/// The options of a conversion.
+pub fn of_convert(arguments: &ConvertArguments) -> DumpOptions {
+    let mut options = DumpOptions::default();
+    options.memory.mode = arguments.mode.unwrap_or_default().into();
+    add_contents(&mut options, &arguments.contents);
+    options
+}
+
+fn add_contents(options: &mut DumpOptions, contents: &ContentArguments) {
+    options.sanitize = contents.sanitize;
+    options.omit.clone_from(&contents.omit);
+    options.keep_environ = contents.keep_environ;
+    options.annotations.clone_from(&contents.annotate);
 }
 
 fn policy(arguments: &DumpArguments) -> Result<MemoryPolicy, Failure> {

@@ -110,11 +110,20 @@ VmFlags: rd ex mr mw me de
 
     #[cfg(target_os = "linux")]
     #[test]
-    fn the_own_map_is_understood() {
-        let maps = std::fs::read("/proc/self/maps").unwrap();
-        let (start, size) = module_at(&maps, module_at as *const () as u64).unwrap();
-        assert!((start..start + size).contains(&(hexadecimal as *const () as u64)));
-        let smaps = std::fs::read("/proc/self/smaps").unwrap();
+    fn the_map_of_a_process_that_waits_is_understood() {
+        use std::io::{Read as _, Write as _};
+        use std::process::{Command, Stdio};
+        let mut child = Command::new("cat").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        // When the byte comes back, the program is loaded and waits for the next.
+        child.stdin.as_ref().unwrap().write_all(b"x").unwrap();
+        child.stdout.as_mut().unwrap().read_exact(&mut [0]).unwrap();
+        let read = |name| std::fs::read(format!("/proc/{}/{name}", child.id())).unwrap();
+        let (maps, smaps) = (read("maps"), read("smaps"));
+        drop(child.stdin.take());
+        child.wait().unwrap();
+        let first = maps.split(|byte| *byte == b'\n').find_map(Line::parse).unwrap();
+        let (start, size) = module_at(&maps, first.start).unwrap();
+        assert!(first.is_file() && start == first.start && size >= first.end - first.start);
         assert!(dumpable_bytes(&smaps) > size);
     }
 }

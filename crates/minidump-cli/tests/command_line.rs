@@ -40,9 +40,8 @@ fn file(place: &tempfile::TempDir, name: &str, bytes: &[u8]) -> String {
 
 #[test]
 fn the_help_text_is_the_one_that_was_reviewed() {
-    for (arguments, name) in
-        [(vec!["--help"], "help"), (vec!["dump", "--help"], "dump"), (vec!["show", "--help"], "show")]
-    {
+    for (command, name) in [("", "help"), ("dump", "dump"), ("show", "show"), ("convert", "convert")] {
+        let arguments: Vec<&str> = [command, "--help"].into_iter().filter(|word| !word.is_empty()).collect();
         let output = program(&arguments);
         assert_eq!(output.status.code(), Some(0));
         let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(format!("tests/snapshots/{name}.txt"));
@@ -66,8 +65,14 @@ fn nonsense_on_the_command_line_is_a_usage_error() {
         &["dump", "1", "--deadline", "soon"],
         &["dump", "1", "--tid", "0"],
         &["dump", "1", "-o", "-", "--json"],
+        &["dump", "1", "--omit", "stacks"],
+        &["dump", "1", "--sanitize", "--memory", "full"],
         &["show"],
         &["show", "a", "b"],
+        &["convert"],
+        &["convert", "a"],
+        &["convert", "a", "-o", "-", "--json"],
+        &["convert", "a", "-o", "b", "--omit", "thread-list"],
     ] {
         let output = program(arguments);
         assert_eq!(output.status.code(), Some(2), "{arguments:?}");
@@ -116,6 +121,52 @@ fn files_that_are_no_dumps_get_a_sentence_each() {
         &format!("{directory} is not a regular file"),
         "first",
     );
+}
+
+#[test]
+fn what_cannot_be_converted_gets_a_sentence_and_leaves_nothing() {
+    let place = tempfile::tempdir().unwrap();
+    let output = place.path().join("new.dmp");
+    let convert = |input: &str| program(&["convert", input, "-o", output.to_str().unwrap()]);
+    let noise = file(&place, "noise", &[7; 5000]);
+    assert_sentence(&convert(&noise), 1, &format!("cannot convert {noise}: "), "an ELF core or a minidump");
+    let empty = file(&place, "empty", b"");
+    assert_sentence(&convert(&empty), 1, &format!("{empty} is empty"), "take it again");
+    let own = env!("CARGO_BIN_EXE_minidump-writer");
+    assert_sentence(&convert(own), 1, &format!("cannot convert {own}: "), "an ELF core or a minidump");
+    let packed = file(&place, "cut.zst", &zstd::encode_all(&[7; 5000][..], 3).unwrap()[..8]);
+    let start = format!("{packed} is compressed and damaged: ");
+    assert_sentence(&convert(&packed), 1, &start, "copy or take it again");
+    let directory = place.path().to_str().unwrap();
+    assert_sentence(&convert(directory), 1, &format!("{directory} is a directory"), "give a dump");
+    let missing = place.path().join("missing");
+    let start = format!("cannot open {}: ", missing.display());
+    assert_sentence(&convert(missing.to_str().unwrap()), 1, &start, "check the name and the permissions");
+    let minidump = file(&place, "a.dmp", &dump_without_files());
+    let output = program(&["convert", &minidump, "-o", "/dev/null", "--memory", "full"]);
+    assert_sentence(&output, 1, &format!("{minidump} is a minidump"), "chooses from an ELF core");
+    assert!(!place.path().join("new.dmp").exists());
+}
+
+#[test]
+fn a_program_is_no_dump() {
+    let own = env!("CARGO_BIN_EXE_minidump-writer");
+    let start = format!("{own} cannot be shown: ");
+    assert_sentence(&program(&["show", own]), 1, &start, "give an ELF core or a minidump");
+}
+
+#[test]
+fn a_compressed_dump_is_shown_as_if_it_were_not() {
+    let place = tempfile::tempdir().unwrap();
+    let plain = file(&place, "a.dmp", &dump_without_files());
+    let packed = file(&place, "b.dmp", &zstd::encode_all(dump_without_files().as_slice(), 3).unwrap());
+    let of_threads = |path: &str| {
+        let text = text(&program(&["show", path]).stdout);
+        text.lines().skip_while(|line| !line.starts_with("thread ")).map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert!(of_threads(&plain).len() > 3);
+    assert_eq!(of_threads(&packed), of_threads(&plain));
+    assert!(text(&program(&["show", &packed]).stdout).contains(", compressed from "));
 }
 
 #[test]

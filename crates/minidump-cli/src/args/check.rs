@@ -1,6 +1,7 @@
 //! Combinations of options that make no sense.
 
-use super::{Arguments, Command, DumpArguments, FormatName, MemoryName};
+use super::{Arguments, Command, ContentArguments, ConvertArguments, DumpArguments, MemoryName};
+use crate::destination::is_dash;
 use clap::CommandFactory as _;
 use clap::error::ErrorKind;
 
@@ -8,7 +9,8 @@ impl Arguments {
     /// Refuses combinations that contradict each other, with the way out.
     pub fn checked(self) -> Result<Self, clap::Error> {
         let complaint = match &self.command {
-            Command::Dump(dump) => complaint(dump),
+            Command::Dump(dump) => of_dump(dump),
+            Command::Convert(convert) => of_convert(convert),
             Command::Show(_) => None,
         };
         match complaint {
@@ -18,11 +20,13 @@ impl Arguments {
     }
 }
 
-fn complaint(dump: &DumpArguments) -> Option<String> {
+/// What contradicts what, and the way out.
+type Contradiction = (bool, &'static str);
+
+fn of_dump(dump: &DumpArguments) -> Option<String> {
     let (output, memory, contents) = (&dump.output, &dump.memory, &dump.contents);
-    let is_core = output.format == FormatName::Core;
     let is_full = memory.mode == MemoryName::Full;
-    let fixed = [
+    let own = [
         (
             dump.to_stdout() && output.json,
             "--json and -o - both want the standard output; write the dump to a file with -o FILE",
@@ -30,11 +34,6 @@ fn complaint(dump: &DumpArguments) -> Option<String> {
         (
             dump.to_stdout() && output.show,
             "--show and -o - both want the standard output; write the dump to a file with -o FILE",
-        ),
-        (
-            contents.sanitize && memory.mode != MemoryName::Stacks,
-            "--sanitize cleans stacks only, and the other memory that --memory indirect and full keep may hold \
-             anything; use --memory stacks",
         ),
         (
             memory.cow && !is_full,
@@ -48,17 +47,29 @@ fn complaint(dump: &DumpArguments) -> Option<String> {
             memory.stacks_referring_to.is_some() && is_full,
             "--stacks-referring-to and --memory full contradict each other; full memory holds all stacks",
         ),
-        (
-            is_core && !contents.omit.is_empty(),
-            "--omit leaves out streams of a minidump, and a core has none; use --format minidump",
-        ),
-        (
-            is_core && output.show,
-            "--show reads minidumps only; open the core with gdb or lldb, or use --format minidump",
-        ),
     ];
-    let found = fixed.iter().find(|(wrong, _)| *wrong).map(|(_, message)| (*message).to_owned());
-    found.or_else(|| repeated_key(&contents.annotate))
+    first(&own).or_else(|| of_contents(contents, memory.mode))
+}
+
+fn of_convert(convert: &ConvertArguments) -> Option<String> {
+    let own = [(
+        is_dash(&convert.output) && convert.json,
+        "--json and -o - both want the standard output; write the dump to a file with -o FILE",
+    )];
+    first(&own).or_else(|| of_contents(&convert.contents, convert.mode.unwrap_or_default()))
+}
+
+fn of_contents(contents: &ContentArguments, mode: MemoryName) -> Option<String> {
+    let shared = [(
+        contents.sanitize && mode != MemoryName::Stacks,
+        "--sanitize cleans stacks only, and the other memory that --memory indirect and full keep may hold anything; \
+         use --memory stacks",
+    )];
+    first(&shared).or_else(|| repeated_key(&contents.annotate))
+}
+
+fn first(contradictions: &[Contradiction]) -> Option<String> {
+    contradictions.iter().find(|(wrong, _)| *wrong).map(|(_, message)| (*message).to_owned())
 }
 
 fn repeated_key(annotations: &[(String, String)]) -> Option<String> {

@@ -70,11 +70,8 @@ fn scaled(text: &str) -> Option<u64> {
         _ if lower.ends_with("ib") => return None,
         _ => (short, 0),
     };
-    if let Ok(whole) = number
-        .parse::<u64>()
-        .map_err(drop)
-        .and_then(|whole| if is_digits(number) { Ok(whole) } else { Err(()) })
-    {
+    if is_digits(number) {
+        let whole: u64 = number.parse().ok()?;
         return whole.checked_mul(1 << shift).filter(|size| i64::try_from(*size).is_ok());
     }
     let size = (decimal(number)? * (1u64 << shift) as f64).round();

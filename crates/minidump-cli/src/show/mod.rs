@@ -1,8 +1,12 @@
 //! `show`: reads a minidump and tells what it holds.
 
+mod annotations;
+mod core;
+mod crash;
 mod executor;
 mod fold;
 mod guard;
+mod holes;
 mod model;
 mod quiet;
 mod read;
@@ -16,8 +20,10 @@ mod unwind;
 pub use model::Dump;
 
 use crate::args::ShowArguments;
+use crate::converter::Unconverted;
 use crate::exit::Failure;
 use crate::text;
+use crate::unpacking::{self, UnpackError};
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -35,10 +41,18 @@ enum ShowError {
     NotAFile { path: PathBuf },
     #[error("{} is empty; the dump was never written, take it again", .path.display())]
     Empty { path: PathBuf },
-    #[error("{} is not a minidump; give a file that starts with MDMP", .path.display())]
+    #[error("{} is not a minidump, nor an ELF core; give a file that starts with MDMP", .path.display())]
     NotADump { path: PathBuf },
     #[error("{} is damaged: {reason}; copy or take it again", .path.display())]
     Damaged { path: PathBuf, reason: String },
+    #[error("{} cannot be shown: {reason}", .path.display())]
+    Convert { path: PathBuf, reason: String },
+    #[error("{} {source}", .path.display())]
+    Unpack {
+        path: PathBuf,
+        #[source]
+        source: UnpackError,
+    },
 }
 
 /// Runs the command.
@@ -65,10 +79,36 @@ pub fn read(path: &Path) -> Result<Dump, Failure> {
 /// Reads the dump and turns a panic of one of the foreign parsers into an error. A dump may come from anywhere.
 fn read_guarded(path: &Path) -> Result<Dump, ShowError> {
     let (file, bytes) = open(path)?;
-    quiet::catch(|| read::read(path, &file, bytes)).unwrap_or_else(|| {
+    let unpack = |source| ShowError::Unpack { path: path.to_path_buf(), source };
+    let (file, uncompressed_bytes) = unpacking::unpacked(file).map_err(unpack)?;
+    if uncompressed_bytes == Some(0) {
+        return Err(ShowError::Empty { path: path.to_path_buf() });
+    }
+    let read = quiet::catch(|| read_either(path, file));
+    let dump = read.unwrap_or_else(|| {
         let reason = "its contents contradict each other".into();
         Err(ShowError::Damaged { path: path.to_path_buf(), reason })
-    })
+    });
+    dump.map(|dump| Dump { bytes, uncompressed_bytes, ..dump })
+}
+
+/// Reads a dump of either format.
+fn read_either(path: &Path, file: File) -> Result<Dump, ShowError> {
+    let failed = |source| ShowError::Open { path: path.to_path_buf(), source };
+    let is_core = core::is_elf(&file).map_err(failed)?;
+    let file =
+        if is_core { core::as_minidump(file).map_err(|error| unconverted(path, error))? } else { file };
+    let size = file.metadata().map_err(failed)?.len();
+    let dump = read::read(path, &file, size)?;
+    Ok(Dump { format: if is_core { model::Format::Core } else { model::Format::Minidump }, ..dump })
+}
+
+fn unconverted(path: &Path, error: Unconverted) -> ShowError {
+    let path = path.to_path_buf();
+    match error {
+        Unconverted::Input(reason) => ShowError::Convert { path, reason },
+        Unconverted::Output(source) => ShowError::Unpack { path, source: UnpackError::Spool(source) },
+    }
 }
 
 /// Opens a regular file that is not empty, without ever waiting for one that is something else.

@@ -20,6 +20,14 @@ pub struct Dump {
     pub file: String,
     /// Size of the file.
     pub bytes: u64,
+    /// What it unpacks to, when it is compressed.
+    pub uncompressed_bytes: Option<u64>,
+    /// What it was before it was converted for showing.
+    pub format: Format,
+    /// Whether the writer claims to have kept all memory.
+    pub is_full: bool,
+    /// Whether the writer claims to have removed what is not needed to unwind.
+    pub is_sanitised: bool,
     /// When the dump was taken, in seconds since 1970.
     pub taken_at: u64,
     /// Why it was taken.
@@ -34,10 +42,34 @@ pub struct Dump {
     pub modules: Vec<Module>,
     /// Its memory.
     pub memory: Memory,
+    /// What the program said about itself.
+    pub annotations: Vec<Annotation>,
     /// What the writer could not capture, as it wrote it.
     pub soft_errors: Vec<serde_json::Value>,
     /// What of the dump could not be read, or was left out here.
     pub warnings: Vec<String>,
+}
+
+/// Formats of dumps.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Format {
+    /// Microsoft's.
+    #[default]
+    Minidump,
+    /// An ELF core.
+    Core,
+}
+
+/// A key and a value that the program stored.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Annotation {
+    /// The key. Empty for a text without one.
+    pub key: String,
+    /// The value.
+    pub value: String,
+    /// Position in the dump's module list of the module that stored it; `None` when the process did.
+    pub module: Option<u32>,
 }
 
 /// Why a dump was taken.
@@ -51,6 +83,33 @@ pub struct Crash {
     pub address: Option<Address>,
     /// The thread that crashed or is blamed.
     pub thread: Option<u32>,
+    /// `si_code` of a signal: where it comes from.
+    pub signal_code: Option<i32>,
+    /// What a page fault tried.
+    pub access: Option<Access>,
+    /// Who sent the signal.
+    pub sender: Option<Sender>,
+}
+
+/// What was tried with memory that did not allow it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Access {
+    /// To read it.
+    Read,
+    /// To write it.
+    Write,
+    /// To run it.
+    Execute,
+}
+
+/// The process that sent a signal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Sender {
+    /// Its id.
+    pub pid: u32,
+    /// Its real user.
+    pub uid: u32,
 }
 
 /// Where the process ran.
@@ -200,6 +259,8 @@ pub struct Memory {
     pub ranges: u64,
     /// Bytes held.
     pub bytes: u64,
+    /// Of these, zeros in place of what could not be read, when that is known.
+    pub missing: Option<u64>,
     /// Regions of the process's memory map, held or not.
     pub regions: Option<u64>,
 }

@@ -1,8 +1,9 @@
 //! From the streams of a minidump to the model.
 
-use super::model::{Address, Crash, Dump, Memory, Module, Process, System};
+use super::crash::crash;
+use super::model::{Address, Dump, Memory, Module, Process, System};
 use super::unwind::{self, Walk};
-use super::{ShowError, guard};
+use super::{ShowError, annotations, guard, holes};
 use crate::text;
 use minidump::{
     CodeView, Minidump, MinidumpBreakpadInfo, MinidumpException, MinidumpLinuxLsbRelease,
@@ -14,8 +15,9 @@ use std::fs::File;
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// Exception code of a dump that somebody asked for (Breakpad, `minidump_exception_linux.h`).
-const DUMP_REQUESTED: u32 = 0xffff_ffff;
+/// `MiniDumpWithFullMemory` and `MiniDumpFilterMemory`, flags of the header (minidumpapiset.h).
+const FULL_MEMORY: u64 = 0x2;
+const FILTERED_MEMORY: u64 = 0x8;
 /// Stream of the process's arguments, each ended by NUL (Breakpad, `minidump_format.h`).
 const LINUX_CMD_LINE: u32 = 0x4767_0006;
 /// Longest command line that is shown, in arguments.
@@ -40,12 +42,16 @@ pub fn read(path: &Path, file: &File, bytes: u64) -> Result<Dump, ShowError> {
     let mut dump = Dump {
         file: path.to_string_lossy().into_owned(),
         bytes,
+        is_full: raw.header.flags & FULL_MEMORY != 0,
+        is_sanitised: raw.header.flags & FILTERED_MEMORY != 0,
         taken_at: u64::from(raw.header.time_date_stamp),
         system: system_of(&system, raw.get_stream().ok()),
         ..Dump::default()
     };
     dump.soft_errors = soft_errors(&raw, &mut dump.warnings);
+    dump.annotations = annotations::read(&raw, file, &mut dump.warnings);
     fill(&mut dump, &raw, &system, &threads);
+    dump.memory.missing = holes::missing_bytes(&raw, file);
     Ok(dump)
 }
 
@@ -66,6 +72,7 @@ fn fill(dump: &mut Dump, raw: &MmapMinidump, system: &MinidumpSystemInfo, thread
         ranges: memory.iter().count() as u64,
         bytes: memory.iter().fold(0, |sum, range| sum.saturating_add(range.size())),
         regions: regions.as_ref().map(|list| list.iter().count() as u64),
+        missing: None,
     };
     dump.process = process(raw, misc.as_ref(), &modules, dump.taken_at);
     let walk = Walk {
@@ -135,23 +142,6 @@ fn lowercase(text: &str) -> String {
         .next()
         .map(|first| first.to_lowercase().collect::<String>() + characters.as_str())
         .unwrap_or_default()
-}
-
-fn crash(
-    exception: Option<&MinidumpException>,
-    requesting: Option<u32>,
-    system: &MinidumpSystemInfo,
-) -> Crash {
-    let Some(exception) = exception else {
-        return Crash { thread: requesting, ..Crash::default() };
-    };
-    let crashed = exception.raw.exception_record.exception_code != DUMP_REQUESTED;
-    Crash {
-        crashed,
-        reason: Some(exception.get_crash_reason(system.os, system.cpu).to_string()),
-        address: crashed.then(|| Address(exception.get_crash_address(system.os, system.cpu))),
-        thread: Some(exception.get_crashing_thread_id()),
-    }
 }
 
 fn system_of(system: &MinidumpSystemInfo, release: Option<MinidumpLinuxLsbRelease>) -> System {

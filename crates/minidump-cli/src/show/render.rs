@@ -1,9 +1,11 @@
 //! A dump as text for people.
 
 use super::fold::{self, Group};
-use super::model::{Crash, Dump, Frame, Module, Process, SymbolsFound, System, Thread, Trust};
+use super::model::{
+    Access, Annotation, Crash, Dump, Format, Frame, Module, Process, SymbolsFound, System, Thread, Trust,
+};
 use super::time::{span, utc};
-use crate::text::{counted, escape};
+use crate::text::{counted, escape, grouped};
 use minidump_writer::snapshot::SoftError;
 
 /// Equal frames in a row that are told one by one. A recursion that is deeper is told as one.
@@ -40,10 +42,10 @@ pub fn render(dump: &Dump) -> String {
         page.fact("command line", &arguments.iter().map(|part| quoted(part)).collect::<Vec<_>>().join(" "));
     }
     page.fact("memory", &memory(dump));
-    page.fact(
-        "dump",
-        &format!("{}, {}, taken {}", dump.file, counted(dump.bytes, "byte"), utc(dump.taken_at)),
-    );
+    page.fact("dump", &file(dump));
+    for annotation in &dump.annotations {
+        page.fact("annotation", &told(annotation));
+    }
     page.gap();
     page.line(&counted(dump.threads.len() as u64, "thread"));
     for group in fold::fold(&dump.threads) {
@@ -72,7 +74,33 @@ fn crash(crash: &Crash) -> String {
     let reason = crash.reason.as_deref().unwrap_or("unknown");
     let address = crash.address.map_or(String::new(), |address| format!(" at {:#x}", address.0));
     let thread = crash.thread.map_or(String::new(), |thread| format!(", thread {thread}"));
-    format!("{reason}{address}{thread}")
+    let access = match crash.access {
+        Some(Access::Read) => ", on reading",
+        Some(Access::Write) => ", on writing",
+        Some(Access::Execute) => ", on executing",
+        None => "",
+    };
+    let sender = crash
+        .sender
+        .map_or(String::new(), |sender| format!(", sent by process {} of user {}", sender.pid, sender.uid));
+    format!("{reason}{address}{access}{thread}{sender}")
+}
+
+fn file(dump: &Dump) -> String {
+    let mut parts = vec![dump.file.clone(), counted(dump.bytes, "byte")];
+    parts.extend(dump.uncompressed_bytes.map(|size| format!("compressed from {}", grouped(size))));
+    if dump.format == Format::Core {
+        parts.push("an ELF core".into());
+    }
+    parts.push(format!("taken {}", utc(dump.taken_at)));
+    parts.join(", ")
+}
+
+/// `KEY = VALUE`, and which module says so.
+fn told(annotation: &Annotation) -> String {
+    let Annotation { key, value, module } = annotation;
+    let pair = if key.is_empty() { value.clone() } else { format!("{key} = {value}") };
+    module.map_or(pair.clone(), |module| format!("{pair} (of module {module})"))
 }
 
 fn system(system: &System) -> String {
@@ -98,7 +126,12 @@ fn process(process: &Process) -> String {
 fn memory(dump: &Dump) -> String {
     let memory = &dump.memory;
     let held = format!("{} in {}", counted(memory.bytes, "byte"), counted(memory.ranges, "range"));
-    memory.regions.map_or(held.clone(), |count| format!("{held}, of {}", counted(count, "mapped region")))
+    let regions = memory.regions.map(|count| format!(", of {}", counted(count, "mapped region")));
+    let missing = memory.missing.filter(|missing| *missing > 0);
+    let missing = missing.map(|missing| format!("; {} could not be read", counted(missing, "byte")));
+    let full = if dump.is_full { "; all that was readable" } else { "" };
+    let sanitised = if dump.is_sanitised { "; stacks are sanitised" } else { "" };
+    format!("{held}{}{full}{sanitised}{}", regions.unwrap_or_default(), missing.unwrap_or_default())
 }
 
 /// An argument as a shell would need it.
@@ -211,7 +244,7 @@ fn soft_error(error: &serde_json::Value) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::model::{Address, Memory};
+    use super::super::model::{Address, Memory, Sender};
     use super::*;
 
     fn frame(index: usize, function: Option<&str>) -> Frame {
@@ -261,7 +294,7 @@ mod tests {
                 version: None,
                 symbols: SymbolsFound::Names,
             }],
-            memory: Memory { ranges: 3, bytes: 4096, regions: Some(40) },
+            memory: Memory { ranges: 3, bytes: 4096, missing: Some(0), regions: Some(40) },
             soft_errors: vec![
                 serde_json::json!({"stage": "memory", "message": "a page was gone", "address": 4096}),
                 serde_json::json!({"StopProcessFailed": ["a"]}),
@@ -309,8 +342,45 @@ what could not be shown
             reason: Some("SIGSEGV / SEGV_MAPERR".into()),
             address: Some(Address(8)),
             thread: Some(7),
+            access: Some(Access::Write),
+            ..Crash::default()
         });
-        assert_eq!(told, "SIGSEGV / SEGV_MAPERR at 0x8, thread 7");
+        assert_eq!(told, "SIGSEGV / SEGV_MAPERR at 0x8, on writing, thread 7");
+    }
+
+    #[test]
+    fn a_sent_signal_names_its_sender() {
+        let told = crash(&Crash {
+            crashed: true,
+            reason: Some("SIGABRT / SI_TKILL".into()),
+            sender: Some(Sender { pid: 7, uid: 1000 }),
+            thread: Some(8),
+            ..Crash::default()
+        });
+        assert_eq!(told, "SIGABRT / SI_TKILL, thread 8, sent by process 7 of user 1000");
+    }
+
+    #[test]
+    fn what_is_special_about_a_dump_is_told() {
+        let mut special = dump();
+        special.is_full = true;
+        special.is_sanitised = true;
+        special.memory.missing = Some(1);
+        special.uncompressed_bytes = Some(9_999);
+        special.format = Format::Core;
+        special.annotations = vec![
+            Annotation { key: "version".into(), value: "1 2".into(), module: None },
+            Annotation { key: String::new(), value: "text".into(), module: Some(3) },
+        ];
+        let text = render(&special);
+        for line in [
+            "memory        4,096 bytes in 3 ranges, of 40 mapped regions; all that was readable; stacks are sanitised; 1 byte could not be read",
+            "dump          app-7.dmp, 123,456 bytes, compressed from 9,999, an ELF core, taken 1970-01-01 00:00:00 UTC",
+            "annotation    version = 1 2",
+            "annotation    text (of module 3)",
+        ] {
+            assert!(text.lines().any(|found| found == line), "{line} in {text}");
+        }
     }
 
     #[test]
@@ -382,11 +452,12 @@ what could not be shown
         dump.soft_errors =
             vec![serde_json::json!(evil), serde_json::json!({"stage": "memory", "message": evil})];
         dump.warnings = vec![evil.into()];
+        dump.annotations = vec![Annotation { key: evil.into(), value: evil.into(), module: None }];
         let text = render(&dump);
         let foreign =
             |character: char| character != '\n' && (character.is_control() || character == '\u{202e}');
         assert!(!text.contains(foreign), "{text:?}");
-        // The note of each of the two groups takes a line more.
-        assert_eq!(text.lines().count(), render(&self::dump()).lines().count() + 2);
+        // The note of each of the two groups, and the annotation, take a line more.
+        assert_eq!(text.lines().count(), render(&self::dump()).lines().count() + 3);
     }
 }

@@ -1,0 +1,86 @@
+//! The library's converter with the words that the command line has for its failures. Where the library has none, a
+//! refusal.
+
+use minidump_writer::{DumpOptions, DumpReport, Format};
+use std::io;
+
+/// Why a dump could not be converted.
+#[derive(Debug)]
+pub enum Unconverted {
+    /// The destination refused it.
+    Output(io::Error),
+    /// Anything else: what, and the way out.
+    Input(String),
+}
+
+#[cfg(all(any(target_os = "linux", target_os = "android"), target_arch = "x86_64"))]
+mod library {
+    use super::{DumpOptions, DumpReport, Format, Unconverted, io};
+    use minidump_writer::convert::ConvertError;
+    pub use minidump_writer::convert::Input;
+
+    pub fn convert(
+        input: Input<'_>,
+        format: Option<Format>,
+        options: &DumpOptions,
+        output: &mut dyn io::Write,
+    ) -> Result<DumpReport, Unconverted> {
+        minidump_writer::convert::convert(input, format, options, output).map_err(explained)
+    }
+
+    fn explained(error: ConvertError) -> Unconverted {
+        let way_out = match &error {
+            ConvertError::Output { .. } => "",
+            ConvertError::NotADump | ConvertError::NotACore => "give an ELF core or a minidump",
+            ConvertError::Damaged { .. } | ConvertError::Input { .. } => "copy or take it again",
+            _ => "convert it with a build for where it was taken",
+        };
+        match error {
+            ConvertError::Output { source } => Unconverted::Output(source),
+            error => Unconverted::Input(format!("{error}; {way_out}")),
+        }
+    }
+
+    #[cfg(test)]
+    mod tests {
+        use super::*;
+
+        #[test]
+        fn every_failure_has_a_way_out() {
+            let told = |error| match explained(error) {
+                Unconverted::Input(sentence) => sentence,
+                Unconverted::Output(error) => error.to_string(),
+            };
+            assert!(told(ConvertError::NotADump).ends_with("; give an ELF core or a minidump"));
+            assert!(told(ConvertError::Damaged { what: "cut" }).ends_with("cut; copy or take it again"));
+            let full = || io::Error::from(io::ErrorKind::StorageFull);
+            assert_eq!(told(ConvertError::Output { source: full() }), full().to_string());
+        }
+    }
+}
+
+#[cfg(not(all(any(target_os = "linux", target_os = "android"), target_arch = "x86_64")))]
+mod library {
+    use super::{DumpOptions, DumpReport, Format, Unconverted, io};
+    use std::path::Path;
+
+    /// Where the dump comes from.
+    pub enum Input<'a> {
+        /// A file.
+        File(#[expect(dead_code, reason = "nothing reads it")] &'a Path),
+        /// Anything that can only be read once.
+        Stream(#[expect(dead_code, reason = "nothing reads it")] &'a mut dyn io::Read),
+    }
+
+    pub fn convert(
+        _: Input<'_>,
+        _: Option<Format>,
+        _: &DumpOptions,
+        _: &mut dyn io::Write,
+    ) -> Result<DumpReport, Unconverted> {
+        let sentence = "this build has no converter; use one for Linux on x86-64";
+        Err(Unconverted::Input(sentence.into()))
+    }
+}
+
+pub use library::{Input, convert};

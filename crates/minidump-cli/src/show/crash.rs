@@ -1,0 +1,112 @@
+//! Why a dump was taken, from its exception stream.
+
+use super::model::{Access, Address, Crash, Sender};
+use minidump::system_info::{Cpu, Os};
+use minidump::{MinidumpException, MinidumpSystemInfo};
+
+/// Exception code of a dump that somebody asked for (Breakpad, `minidump_exception_linux.h`).
+const DUMP_REQUESTED: u32 = 0xffff_ffff;
+/// `si_code` of signals that a process sent with kill, sigqueue, a message queue and tgkill
+/// (<asm-generic/siginfo.h>).
+const SENT: [i32; 4] = [0, -1, -3, -6];
+/// Number of the page fault (Intel SDM volume 3, 6.15), and bits of its error code: a write, an instruction fetch.
+const PAGE_FAULT: u64 = 14;
+const WRITE: u64 = 1 << 1;
+const FETCH: u64 = 1 << 4;
+
+/// The crash that `exception` tells of, or the thread that asked for the dump.
+pub fn crash(
+    exception: Option<&MinidumpException>,
+    requesting: Option<u32>,
+    system: &MinidumpSystemInfo,
+) -> Crash {
+    let Some(exception) = exception else {
+        return Crash { thread: requesting, ..Crash::default() };
+    };
+    let record = &exception.raw.exception_record;
+    let crashed = record.exception_code != DUMP_REQUESTED;
+    let mut crash = Crash {
+        crashed,
+        reason: Some(exception.get_crash_reason(system.os, system.cpu).to_string()),
+        address: crashed.then(|| Address(exception.get_crash_address(system.os, system.cpu))),
+        thread: Some(exception.get_crashing_thread_id()),
+        ..Crash::default()
+    };
+    if crashed && matches!(system.os, Os::Linux | Os::Android) {
+        let count = usize::try_from(record.number_parameters).unwrap_or(usize::MAX);
+        let parameters = record.exception_information.get(..count).unwrap_or_default();
+        let code = record.exception_flags.cast_signed();
+        crash.signal_code = Some(code);
+        add_details(&mut crash, code, parameters, system.cpu);
+    }
+    crash
+}
+
+/// Adds what our own parameters tell (docs of `minidump_writer::crash::from_crash_context`). Those of other writers
+/// do not begin with `si_code`.
+fn add_details(crash: &mut Crash, code: i32, parameters: &[u64], cpu: Cpu) {
+    let [first, rest @ ..] = parameters else { return };
+    if *first != i64::from(code).cast_unsigned() {
+        return;
+    }
+    match rest {
+        [pid, uid, ..] if SENT.contains(&code) => {
+            let ids = u32::try_from(*pid).ok().zip(u32::try_from(*uid).ok());
+            crash.sender = ids.map(|(pid, uid)| Sender { pid, uid });
+        }
+        [_, PAGE_FAULT, error, ..] if code > 0 && matches!(cpu, Cpu::X86_64 | Cpu::X86) => {
+            crash.access = Some(match error {
+                error if error & FETCH != 0 => Access::Execute,
+                error if error & WRITE != 0 => Access::Write,
+                _ => Access::Read,
+            });
+        }
+        _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn details(code: i32, parameters: &[u64], cpu: Cpu) -> (Option<Access>, Option<Sender>) {
+        let mut crash = Crash::default();
+        add_details(&mut crash, code, parameters, cpu);
+        (crash.access, crash.sender)
+    }
+
+    #[test]
+    fn a_page_fault_tells_what_was_tried() {
+        for (error, access) in [
+            (4, Access::Read),
+            (5, Access::Read),
+            (6, Access::Write),
+            (7, Access::Write),
+            (0x14, Access::Execute),
+            (0x15, Access::Execute),
+        ] {
+            let parameters = [1, 0xdead_0000, PAGE_FAULT, error, 0xdead_0000];
+            assert_eq!(details(1, &parameters, Cpu::X86_64), (Some(access), None), "{error:#x}");
+        }
+        let protection = [0x80, 0, 13, 0, 0];
+        assert_eq!(details(0x80, &protection, Cpu::X86_64), (None, None));
+        assert_eq!(details(1, &[1, 8, PAGE_FAULT, 7], Cpu::Arm64), (None, None));
+    }
+
+    #[test]
+    fn a_sent_signal_tells_its_sender() {
+        let sender = Some(Sender { pid: 4711, uid: 1000 });
+        assert_eq!(details(0, &[0, 4711, 1000], Cpu::X86_64), (None, sender));
+        let negative = i64::from(-6).cast_unsigned();
+        assert_eq!(details(-6, &[negative, 4711, 1000], Cpu::X86_64), (None, sender));
+        assert_eq!(details(-6, &[0xffff_fffa, 4711, 1000], Cpu::X86_64), (None, None));
+    }
+
+    #[test]
+    fn parameters_of_another_writer_are_left_alone() {
+        for parameters in [&[][..], &[7, 14, 14, 6], &[1], &[1, 2]] {
+            assert_eq!(details(1, parameters, Cpu::X86_64), (None, None));
+        }
+        assert_eq!(details(0, &[0, u64::MAX, 0], Cpu::X86_64), (None, None));
+    }
+}
