@@ -2,7 +2,7 @@
 //! round tells everything.
 
 use crate::{
-    cross, deny, peer, setup,
+    cross, deny, minidumper, peer, setup,
     shell::{self, Outcome},
     test,
 };
@@ -22,6 +22,7 @@ const CHECKS: &[(&str, Check)] = &[
     ("deny", deny::check),
     ("cross", cross::check),
     ("peer", published_crate),
+    ("minidumper", minidumper::test),
     ("release", release_build),
     ("tools", tools),
     ("test", tests),
@@ -57,23 +58,28 @@ pub fn run(wanted: &[String]) -> Outcome {
 
 fn row(name: &str, outcome: &Outcome, time: Duration) -> String {
     let word = if outcome.is_ok() { "ok" } else { "FAILED" };
-    format!("{name:<10}{word:<8}{:>5} s", time.as_secs())
+    format!("{name:<11}{word:<8}{:>5} s", time.as_secs())
 }
 
 fn lock_files() -> Outcome {
     shell::run(shell::cargo().args(["fetch", "--locked"]))?;
-    shell::run(peer::cargo("fetch").arg("--locked"))
+    shell::run(peer::cargo("fetch").arg("--locked"))?;
+    shell::run(minidumper::cargo("fetch").arg("--locked"))
 }
 
 fn format() -> Outcome {
     let workspace = shell::run(shell::cargo().args(["fmt", "--all", "--", "--check"]));
-    workspace.and(shell::run(peer::cargo("fmt").args(["--", "--check"])))
+    let peer = shell::run(peer::cargo("fmt").args(["--", "--check"]));
+    let minidumper = shell::run(minidumper::cargo("fmt").args(["--", "--check"]));
+    workspace.and(peer).and(minidumper)
 }
 
 fn clippy() -> Outcome {
     let strict = ["--all-targets", "--locked", "--", "-D", "warnings"];
     let workspace = shell::run(shell::cargo().args(["clippy", "--workspace"]).args(strict));
-    workspace.and(shell::run(peer::cargo("clippy").args(strict)))
+    let peer = shell::run(peer::cargo("clippy").args(strict));
+    let minidumper = shell::run(minidumper::cargo("clippy").args(strict));
+    workspace.and(peer).and(minidumper)
 }
 
 fn documentation() -> Outcome {

@@ -9,6 +9,7 @@ mod bench;
 mod ci;
 mod cross;
 mod deny;
+mod minidumper;
 mod peer;
 mod places;
 mod setup;
@@ -37,7 +38,7 @@ const TASKS: &[Task] = &[
     #[cfg(target_os = "linux")]
     Task {
         name: "bench",
-        arguments: "[quick|full|smoke]",
+        arguments: "[quick|full|smoke|memory]",
         run: bench::run,
         help: "measure dumps against the published crate",
     },
@@ -58,6 +59,13 @@ const HIDDEN: &[Task] = &[
         arguments: "THREADS MAPS LIBS HEAP_MB BUSY",
         run: bench::target::run,
         help: "be a process that the bench dumps",
+    },
+    #[cfg(target_os = "linux")]
+    Task {
+        name: "bench-loop",
+        arguments: "PID OUT",
+        run: bench::memory::plain_loop,
+        help: "copy the memory of a process to a file",
     },
 ];
 
@@ -90,7 +98,7 @@ fn dispatch(arguments: &[String]) -> Outcome {
 fn help(_: &[String]) -> Outcome {
     println!("usage: cargo xtask <command>\n");
     for task in TASKS {
-        println!("  {:<26}{}", format!("{} {}", task.name, task.arguments), task.help);
+        println!("  {:<34}{}", format!("{} {}", task.name, task.arguments), task.help);
     }
     Ok(())
 }

@@ -24,19 +24,31 @@ mod churn;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod control;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+mod deep;
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod execs;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod facts;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod files;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+mod held_call;
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod images;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod loader;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+mod lockstep;
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+mod memory;
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+mod pointers;
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod registers;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod scenario;
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+mod secrets;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod spin;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
@@ -47,6 +59,8 @@ mod sys;
 mod threads;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod watchers;
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+mod witness;
 
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 fn main() {

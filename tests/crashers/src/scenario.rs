@@ -1,6 +1,9 @@
 //! The list of scenarios.
 
-use crate::{children, churn, execs, files, images, loader, registers, stacks, sys, threads, watchers};
+use crate::{
+    children, churn, deep, execs, files, images, loader, lockstep, memory, pointers, registers, secrets,
+    stacks, sys, threads, watchers, witness,
+};
 use std::ffi::OsString;
 use std::str::FromStr;
 
@@ -50,6 +53,7 @@ const SCENARIOS: &[(&str, Scenario)] = &[
     ("busy", threads::busy),
     ("coroutine", stacks::coroutine),
     ("deep-recursion", stacks::deep_recursion),
+    ("deep-threads", deep::deep_threads),
     ("elf-header-wiped", images::elf_header_wiped),
     ("exec-loop", execs::exec_loop),
     ("exec-on-demand", execs::exec_on_demand),
@@ -58,13 +62,17 @@ const SCENARIOS: &[(&str, Scenario)] = &[
     ("huge-stack", stacks::huge_stack),
     ("link-map-garbage", loader::link_map_garbage),
     ("link-map-loop", loader::link_map_loop),
+    ("lockstep", lockstep::lockstep),
     ("main-exited", threads::main_exited),
     ("many-maps", images::many_maps),
     ("many-threads", threads::many_threads),
     ("map-churn", churn::map_churn),
+    ("memory", memory::memory),
     ("path-replaced", images::path_replaced),
+    ("pointers", pointers::pointers),
     ("registers", registers::registers),
     ("sampler", watchers::sampler),
+    ("secrets", secrets::secrets),
     ("self-check", watchers::self_check),
     ("signals", watchers::signals),
     ("sp-below-main", stacks::sp_below_main),
@@ -75,5 +83,10 @@ const SCENARIOS: &[(&str, Scenario)] = &[
     ("threads", threads::threads),
     ("traced", children::traced),
     ("vfork-parent", children::vfork_parent),
+    ("witness", witness::witness),
+    ("witness-filtered", witness::witness_filtered),
+    ("witness-limited", witness::witness_limited),
+    ("witness-spinning", witness::witness_spinning),
+    ("witness-subreaper", witness::witness_subreaper),
     ("zombie", children::zombie),
 ];

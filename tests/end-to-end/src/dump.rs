@@ -18,7 +18,7 @@ pub struct Dump {
     pub path: PathBuf,
     /// What `--json` printed.
     pub report: Value,
-    _folder: TempDir,
+    pub(crate) _folder: TempDir,
 }
 
 impl Dump {

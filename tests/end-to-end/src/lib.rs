@@ -15,6 +15,8 @@
 )]
 
 pub mod contents;
+pub mod converted;
+pub mod debuggers;
 pub mod dump;
 pub mod elf;
 pub mod extended;

@@ -50,13 +50,37 @@ fn a_stopped_target_stays_stopped() {
     assert_unharmed(&mut target);
 }
 
+#[test]
+fn a_target_that_is_being_copied_runs_on() {
+    const COPY: [&str; 3] = ["--memory", "full", "--cow"];
+    let mut target = Target::start(["witness"]);
+    let before = target.ask("check");
+    let requests = run_until_with(target.pid(), &COPY, usize::MAX).requests.clone();
+    assert!(requests.len() > 50, "a copy takes more than {} requests", requests.len());
+    for moment in 0..MOMENTS {
+        run_until_with(target.pid(), &COPY, *requests.get(requests.len() * moment / MOMENTS).unwrap());
+        assert_not_held_soon(target.pid());
+        let mut after = target.ask("check");
+        // A dead helper may be left, which the target sees only where it asks for clones (__WALL).
+        after["no_children"] = before["no_children"].clone();
+        assert_eq!(after, before, "moment {moment}");
+        assert_eq!(target.ask("wake")["faults"], 0, "moment {moment}");
+    }
+}
+
 /// Runs a dump until it enters system call number `limit`, then kills it. Returns how many it entered.
 #[track_caller]
 fn run_until(pid: i32, limit: usize) -> usize {
+    run_until_with(pid, &[], limit).entered
+}
+
+/// The same with further arguments.
+#[track_caller]
+fn run_until_with(pid: i32, arguments: &[&str], limit: usize) -> Traced {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("x.dmp");
     let mut command = Command::new(programs::dumper());
-    command.arg("dump").arg(pid.to_string()).arg("-o").arg(&path);
+    command.arg("dump").arg(pid.to_string()).arg("-o").arg(&path).args(arguments);
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     // SAFETY: ptrace is async-signal-safe, and PTRACE_TRACEME takes no pointers.
     unsafe {
@@ -79,7 +103,7 @@ fn run_until(pid: i32, limit: usize) -> usize {
         traced.kill();
         assert_whole_or_absent(&path);
     }
-    traced.entered
+    traced
 }
 
 /// A dumper with all its threads traced by the calling thread.
@@ -89,6 +113,8 @@ struct Traced {
     inside: HashSet<i32>,
     /// System calls entered so far.
     entered: usize,
+    /// Which of them were calls of ptrace.
+    requests: Vec<usize>,
     /// Wait status, when it has ended.
     exit: Option<c_int>,
     /// Dropped when it has ended: until then somebody watches that it does not hang.
@@ -108,7 +134,7 @@ impl Traced {
                 unsafe { libc::kill(pid, libc::SIGKILL) };
             }
         });
-        Self { pid, inside: HashSet::new(), entered: 0, exit: None, _watch: watch }
+        Self { pid, inside: HashSet::new(), entered: 0, requests: Vec::new(), exit: None, _watch: watch }
     }
 
     /// Waits for one thread to stop and lets it go on. False when the dumper has ended.
@@ -119,7 +145,12 @@ impl Traced {
         }
         let mut signal = 0;
         match libc::WSTOPSIG(status) {
-            SYSTEM_CALL_STOP if self.inside.insert(tid) => self.entered += 1,
+            SYSTEM_CALL_STOP if self.inside.insert(tid) => {
+                self.entered += 1;
+                if system_call(tid) == libc::SYS_ptrace {
+                    self.requests.push(self.entered);
+                }
+            }
             SYSTEM_CALL_STOP => drop(self.inside.remove(&tid)),
             // The stop of exec, and those that tell of a new thread.
             libc::SIGTRAP => {
@@ -163,6 +194,14 @@ impl Drop for Traced {
             unsafe { libc::kill(self.pid, libc::SIGKILL) };
         }
     }
+}
+
+/// The system call that a thread stopped at.
+fn system_call(tid: i32) -> i64 {
+    let place =
+        std::ptr::without_provenance_mut::<c_void>(std::mem::offset_of!(libc::user_regs_struct, orig_rax));
+    // SAFETY: the request takes an offset into `struct user`, which begins with the registers, and returns the word.
+    unsafe { libc::ptrace(libc::PTRACE_PEEKUSER, tid, place, std::ptr::null_mut::<c_void>()) }
 }
 
 /// Makes a request about a stopped thread. One that is being killed cannot be asked for anything any more.

@@ -2,6 +2,7 @@
 #![cfg(all(target_os = "linux", target_arch = "x86_64"))]
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail the test")]
 
+use end_to_end::dump::dump_command;
 use end_to_end::refusal::assert_refusal;
 use end_to_end::{Dump, Target, dump, elf, process, programs};
 use serde_json::Value;
@@ -156,6 +157,34 @@ fn a_dump_cut_anywhere_is_shown_or_refused() {
         if !finished.status.success() {
             assert_refusal(&finished, &[path.to_str().unwrap()]);
         }
+    }
+}
+
+#[test]
+fn a_core_cut_or_destroyed_anywhere_is_shown_or_refused() {
+    let target = Target::start(["threads", "2"]);
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("broken.core");
+    let mut command = dump_command(target.pid());
+    process::run(command.args(["--format", "core", "-o"]).arg(&path)).expect_success("dump");
+    let whole = std::fs::read(&path).unwrap();
+    let attempt = |bytes: &[u8], what: &str| {
+        std::fs::write(&path, bytes).unwrap();
+        let finished = process::run(Command::new(programs::dumper()).arg("show").arg(&path));
+        if !finished.status.success() {
+            eprintln!("{what}: {}", finished.stderr);
+            assert_refusal(&finished, &[path.to_str().unwrap()]);
+        }
+    };
+    for part in 1..30 {
+        attempt(&whole[..whole.len() * part / 30], &format!("cut at {part} of 30"));
+    }
+    // The headers and the notes are at the front.
+    let words = (0..whole.len().min(12_000)).step_by(200);
+    for (at, value) in words.zip([0u32, 1, 0x7fff_ffff, 0xffff_fff0, u32::MAX].into_iter().cycle()) {
+        let mut bytes = whole.clone();
+        bytes[at..at + 4].copy_from_slice(&value.to_le_bytes());
+        attempt(&bytes, &format!("{value:#x} at {at}"));
     }
 }
 
