@@ -47,7 +47,8 @@ pub fn dump_process_with(
             source => Error::Format { pid, source },
         })?;
     let (threads, modules) = (capture.snapshot.threads.len(), capture.snapshot.modules.len());
-    let soft_errors = std::mem::take(&mut capture.snapshot.soft_errors);
+    let mut soft_errors = std::mem::take(&mut capture.snapshot.soft_errors);
+    soft_errors.extend(capture.memory.holes_note(written.hole_count, written.hole_bytes));
     let stopped = capture.finish();
     output.flush().map_err(|source| Error::Output { source })?;
     Ok(DumpReport { bytes: written.bytes, stopped, wall: start.elapsed(), threads, modules, soft_errors })

@@ -139,6 +139,7 @@ fn show_says_that_a_dump_is_full() {
         let dump = dump_with(target.pid(), arguments);
         let shown = show_json(&dump);
         assert_eq!(shown["is_full"], is_full);
+        assert_eq!(dump.parse().get_raw_stream(MEMORY_64_LIST).is_ok(), is_full);
         assert_eq!(shown["memory"]["bytes"], dump.memory_total());
     }
 }
@@ -154,6 +155,8 @@ fn what_is_not_written_in_time_is_missing_and_told() {
     let missing: u64 = told.iter().map(|(_, size)| size).sum();
     assert!(is_told && missing > 100 << 20, "the missing memory is told: {told:x?}");
     assert_eq!(show_json(&dump)["memory"]["missing"], missing);
+    let said = dump.report["soft_errors"].to_string();
+    assert!(said.contains(&format!("{missing} bytes")) && said.contains("had to be let go"), "{said}");
     let found = dump.memory(address, expected.len());
     assert!(
         found.is_none_or(|found| found.iter().all(|byte| *byte == 0)),

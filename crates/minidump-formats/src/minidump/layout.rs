@@ -18,8 +18,9 @@ use minidump_snapshot::{MemoryPlan, PlannedRange, Snapshot, SoftError, Stage};
 /// Streams that are entered besides the sections: soft errors, XSAVE areas, hole locator, memory list.
 const OWN_SLOTS: usize = 4;
 
-/// `MiniDumpWithHandleData`, `MiniDumpWithFullMemoryInfo` and `MiniDumpWithThreadInfo` of `MINIDUMP_TYPE`.
+/// `MiniDumpWithFullMemory`, `MiniDumpWithHandleData`, `MiniDumpWithFullMemoryInfo` and `MiniDumpWithThreadInfo` of `MINIDUMP_TYPE`.
 /// Source: <https://learn.microsoft.com/windows/win32/api/minidumpapiset/ne-minidumpapiset-minidump_type>.
+const WITH_FULL_MEMORY: u64 = 0x2;
 const WITH_HANDLE_DATA: u64 = 0x4;
 const WITH_FULL_MEMORY_INFO: u64 = 0x800;
 const WITH_THREAD_INFO: u64 = 0x1000;
@@ -40,7 +41,8 @@ pub struct LayoutOptions<'a> {
     /// same; so one of them can take the place of one of ours. Default none.
     pub omit: &'a [u32],
     /// Flags of the header (`MINIDUMP_TYPE`, minidumpapiset.h) that the streams do not tell: that the memory is all
-    /// there was, or that what is private was taken out of it. Default none.
+    /// there was, or that what is private was taken out of it. With `MiniDumpWithFullMemory`, the memory is always in a
+    /// `Memory64List`, as Windows writes it. Default none.
     pub flags: u64,
 }
 
@@ -257,7 +259,8 @@ impl FileHead {
         }
         let list = areas.reserve(&mut self.buffer)?;
         self.buffer.align(8);
-        let tail = place(self.buffer.position(), areas.size(), block, hole_capacity)?;
+        let wide = options.flags & WITH_FULL_MEMORY != 0;
+        let tail = place(wide, self.buffer.position(), areas.size(), block, hole_capacity)?;
         if let Some(list) = list {
             let entry = areas.fill(&list, tail.areas, &mut self.buffer)?;
             self.enter(entry)?;

@@ -30,15 +30,16 @@ pub(crate) struct Tail {
 /// Places the tail behind `position`, which is a multiple of 4. `areas` is the size of the XSAVE areas, a multiple of
 /// the memory's alignment. `hole_capacity` is `None` without a hole table.
 ///
-/// The narrow memory list is taken when a 32-bit offset reaches every byte of the file.
+/// The narrow memory list is taken when a 32-bit offset reaches every byte of the file, and `wide` is not asked for.
 pub(crate) fn place(
+    wide: bool,
     position: u64,
     areas: u64,
     block: &MemoryBlock<'_>,
     hole_capacity: Option<u32>,
 ) -> Result<Tail, FormatError> {
     let narrow = place_with(false, position, areas, block, hole_capacity);
-    match narrow.filter(|tail| u32::try_from(tail.total).is_ok()) {
+    match narrow.filter(|tail| !wide && u32::try_from(tail.total).is_ok()) {
         Some(tail) => Ok(tail),
         None => place_with(true, position, areas, block, hole_capacity)
             .ok_or(FormatError::OutOfReach { offset: position, size: block.size() }),
@@ -93,16 +94,23 @@ mod tests {
             [(largest, false, u64::from(u32::MAX)), (largest + 1, true, (1 << 32) + 16)]
         {
             let plan = plan(size);
-            let tail = place(100, 0, &MemoryBlock::new(&plan).unwrap(), None).unwrap();
+            let tail = place(false, 100, 0, &MemoryBlock::new(&plan).unwrap(), None).unwrap();
             let memory = if wide { 144 } else { 128 };
             assert_eq!(tail, Tail { wide, areas: memory, memory, hole_table: None, total });
         }
     }
 
     #[test]
+    fn a_wide_memory_list_can_be_asked_for() {
+        let plan = plan(16);
+        let tail = place(true, 100, 0, &MemoryBlock::new(&plan).unwrap(), None).unwrap();
+        assert_eq!(tail, Tail { wide: true, areas: 144, memory: 144, hole_table: None, total: 160 });
+    }
+
+    #[test]
     fn the_hole_table_is_the_aligned_end_of_the_file() {
         let plan = plan(13);
-        let tail = place(100, 32, &MemoryBlock::new(&plan).unwrap(), Some(3)).unwrap();
+        let tail = place(false, 100, 32, &MemoryBlock::new(&plan).unwrap(), Some(3)).unwrap();
         let total = 192 + 16 + 3 * 16;
         let expected = Tail { wide: false, areas: 144, memory: 176, hole_table: Some(192), total };
         assert_eq!(tail, expected);
@@ -113,7 +121,7 @@ mod tests {
         let plan = plan(u64::MAX - 0x1000);
         let block = MemoryBlock::new(&plan).unwrap();
         assert!(matches!(
-            place(0x2000, 0, &block, None),
+            place(false, 0x2000, 0, &block, None),
             Err(FormatError::OutOfReach { offset: 0x2000, .. })
         ));
     }

@@ -3,7 +3,7 @@
 use super::arena::Arena;
 use super::hold::HeldMemory;
 use super::tracer::Expired;
-use crate::snapshot::{MemoryPlan, MemorySource, ReadEnd, ReadOutcome};
+use crate::snapshot::{MemoryPlan, MemorySource, ReadEnd, ReadOutcome, SoftError, Stage};
 
 /// Memory of a captured process.
 #[derive(Debug)]
@@ -28,6 +28,23 @@ impl Source {
             Self::Arena(arena) => arena.holds(plan),
             Self::Held { .. } => false,
         }
+    }
+}
+
+impl Source {
+    /// What to tell of memory that could not be read while the dump was written, when its list of soft errors was
+    /// finished: the file has it in its table of holes.
+    pub fn holes_note(&self, count: u64, bytes: u64) -> Option<SoftError> {
+        let Self::Held { expired, .. } = self else { return None };
+        let why = if expired.is_set() {
+            "the process had to be let go before all was read"
+        } else {
+            "it could not be read"
+        };
+        let message = format!(
+            "{bytes} bytes of memory in {count} places are missing, as {why}; the dump has their list"
+        );
+        (count > 0).then(|| SoftError::new(Stage::Memory, message))
     }
 }
 

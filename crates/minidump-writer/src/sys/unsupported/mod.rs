@@ -1,12 +1,19 @@
 //! Where there is no back end yet: compiles, and says so when asked for a dump.
 
-use crate::snapshot::{MemoryPlan, MemorySource, ReadOutcome, Snapshot};
+use crate::snapshot::{MemoryPlan, MemorySource, ReadOutcome, Snapshot, SoftError};
 use crate::{DumpOptions, Error, Pid};
 use std::time::Duration;
 
 /// Memory that was never captured.
 #[derive(Debug)]
 pub struct NoMemory;
+
+impl NoMemory {
+    /// What to tell of memory that could not be read while the dump was written.
+    pub fn holes_note(&self, _count: u64, _bytes: u64) -> Option<SoftError> {
+        None
+    }
+}
 
 impl MemorySource for NoMemory {
     fn read(&self, _address: u64, _buffer: &mut [u8]) -> ReadOutcome {
