@@ -39,17 +39,18 @@ struct Sample {
     bytes: u64,
 }
 
-/// `bench memory [MIB] [ROUNDS]`.
+/// `bench memory [MIB] [ROUNDS] [FOLDER]`. The files are written to a folder below `target`, or to another one: on a disk
+/// that is slower than memory, a file larger than what the kernel lets be dirty measures the disk.
 pub fn run(arguments: &[String]) -> Outcome {
     let number = |index: usize, default: usize| match arguments.get(index) {
         None => Ok(default),
-        Some(text) => {
-            text.parse().map_err(|_| format!("'{text}' is no number; use: bench memory [MIB] [ROUNDS]"))
-        }
+        Some(text) => text
+            .parse()
+            .map_err(|_| format!("'{text}' is no number; use: bench memory [MIB] [ROUNDS] [FOLDER]")),
     };
     let (heap_mib, rounds) = (number(0, DEFAULT_MIB)?, number(1, DEFAULT_ROUNDS)?.max(1));
     shell::run(shell::cargo().args(["build", "--release", "--package", "minidump-cli"]))?;
-    let folder = places::target().join("bench");
+    let folder = arguments.get(2).map_or_else(|| places::target().join("bench"), PathBuf::from);
     fs::create_dir_all(&folder).doing(format_args!("could not create {}", folder.display()))?;
     let contenders = contenders()?;
     let case = Case { name: "memory", threads: 16, maps: 0, libraries: 0, heap_mib, busy: false };

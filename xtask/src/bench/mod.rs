@@ -34,7 +34,11 @@ pub fn run(arguments: &[String]) -> Outcome {
     let plan = match arguments {
         [] => Plan::named("quick")?,
         [name] => Plan::named(name)?,
-        _ => return Err("bench takes one argument: quick, full or smoke, or memory [MIB] [ROUNDS]".into()),
+        _ => {
+            return Err(
+                "bench takes one argument: quick, full or smoke, or memory [MIB] [ROUNDS] [FOLDER]".into()
+            );
+        }
     };
     let dumpers = build()?;
     let folder = places::target().join("bench");

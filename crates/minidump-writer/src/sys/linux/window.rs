@@ -64,7 +64,8 @@ pub fn run(target: &Target, before: &mut Before, options: &DumpOptions) -> Resul
         let (process, hold) = if options.copy_on_write {
             hold::fork(target, &mut tracees, before, options, &plan, &memory, &mut errors)?
         } else {
-            let process = before.image.memory(memory_tid.unwrap_or(target.live_tid), false);
+            let tid = memory_tid.unwrap_or(target.live_tid);
+            let process = before.image.memory(tid, false).for_bulk_reads();
             (HeldMemory { process, copied: Vec::new() }, Hold::Target(tracees))
         };
         let stopped = start.elapsed();

@@ -42,7 +42,8 @@ impl Copy {
 
     /// Its memory, for any thread to read.
     pub fn memory(&self) -> ProcessMemory {
-        ProcessMemory::new(self.pid, File::open(format!("/proc/{}/mem", self.pid)).ok(), false)
+        let file = File::open(format!("/proc/{}/mem", self.pid)).ok();
+        ProcessMemory::new(self.pid, file, false).for_bulk_reads()
     }
 }
 

@@ -114,6 +114,26 @@ fn the_copy_keeps_the_memory_of_its_moment_while_the_target_goes_on() {
     assert!(all.windows(15).any(|bytes| bytes == b"before the copy"));
 }
 
+/// Memory that no other process has, in KiB.
+fn private_memory(pid: pid_t) -> u64 {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).unwrap();
+    let number = |key: &str| -> u64 {
+        let line = text.lines().find_map(|line| line.strip_prefix(key)).unwrap();
+        line.trim().trim_end_matches(" kB").parse().unwrap()
+    };
+    number("Private_Clean:") + number("Private_Dirty:")
+}
+
+#[test]
+fn reading_the_copy_copies_nothing() {
+    let echo = Echo::start();
+    let copy = copy_of(echo.pid);
+    let before = private_memory(copy.pid());
+    let read: usize = written_memory(copy.pid(), &copy.memory()).iter().map(|(_, bytes)| bytes.len()).sum();
+    assert!(read > 100 << 10, "{read} bytes");
+    assert_eq!(private_memory(copy.pid()), before);
+}
+
 #[test]
 fn the_copy_is_no_child_of_the_target_and_holds_none_of_its_files() {
     let mut echo = Echo::start();
