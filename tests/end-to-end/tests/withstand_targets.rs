@@ -2,6 +2,7 @@
 #![cfg(all(target_os = "linux", target_arch = "x86_64"))]
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail the test")]
 
+use end_to_end::process::wait_until;
 use end_to_end::target::pattern;
 use end_to_end::unharmed::{assert_not_held, assert_unharmed, wait_for_stop};
 use end_to_end::{Dump, Target, dump, dump_with, elf, needs, proc_files, programs};
@@ -113,7 +114,8 @@ fn a_stopped_process_stays_stopped() {
     let dump = dump(target.pid());
     dump.assert_parked(&target.parked());
     for tid in proc_files::threads(target.pid()) {
-        assert_eq!(proc_files::state(target.pid(), tid), Some('T'), "thread {tid} is still stopped");
+        // Let go, a thread wakes for an instant to stop again. One that ran on would not.
+        wait_until("the thread to stand again", || proc_files::state(target.pid(), tid) == Some('T'));
         assert_eq!(proc_files::status_line(target.pid(), tid, "TracerPid").as_deref(), Some("0"));
     }
     // SAFETY: kill takes two numbers.
