@@ -332,7 +332,7 @@ fn signals_sent_meanwhile_all_arrive() {
         dump(pid);
     }
     sender.join().unwrap();
-    end_to_end::process::wait_until("all signals to arrive", || target.ask("count")["received"] == SENT);
+    wait_until("all signals to arrive", || target.ask("count")["received"] == SENT);
     assert_eq!(target.ask("count")["sum"], SENT * (SENT + 1) / 2, "each arrived once with its own value");
     assert_unharmed(&mut target);
 }
