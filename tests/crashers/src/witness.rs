@@ -206,11 +206,14 @@ fn self_portrait(memory: usize) -> Facts {
         .number("mappings", hash(&mappings()))
 }
 
-/// The memory map without the heap, which the answers to this very question may grow.
+/// The memory map. Of the heap only where it begins: the answers to this very question may grow it.
 fn mappings() -> Vec<u8> {
     let text = std::fs::read("/proc/self/maps").unwrap_or_default();
-    let lines = text.split_inclusive(|byte| *byte == b'\n');
-    lines.filter(|line| !line.ends_with(b"[heap]\n")).flatten().copied().collect()
+    let lines = text.split_inclusive(|byte| *byte == b'\n').map(|line| {
+        let start = line.split(|byte| *byte == b'-').next().unwrap_or(line);
+        if line.ends_with(b"[heap]\n") { start } else { line }
+    });
+    lines.flatten().copied().collect()
 }
 
 fn entries(folder: &str) -> Vec<String> {
