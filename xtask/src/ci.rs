@@ -2,7 +2,7 @@
 //! round tells everything.
 
 use crate::{
-    cross, deny, minidumper, peer, setup,
+    cross, deny, instructions, minidumper, peer, setup,
     shell::{self, Outcome},
     test,
 };
@@ -21,9 +21,11 @@ const CHECKS: &[(&str, Check)] = &[
     ("doc", documentation),
     ("deny", deny::check),
     ("cross", cross::check),
+    ("dist", static_program),
     ("peer", published_crate),
     ("minidumper", minidumper::test),
     ("release", release_build),
+    ("instructions", instructions),
     ("tools", tools),
     ("test", tests),
 ];
@@ -58,7 +60,7 @@ pub fn run(wanted: &[String]) -> Outcome {
 
 fn row(name: &str, outcome: &Outcome, time: Duration) -> String {
     let word = if outcome.is_ok() { "ok" } else { "FAILED" };
-    format!("{name:<11}{word:<8}{:>5} s", time.as_secs())
+    format!("{name:<13}{word:<8}{:>5} s", time.as_secs())
 }
 
 fn lock_files() -> Outcome {
@@ -107,6 +109,21 @@ fn smoke_bench() -> Outcome {
 
 #[cfg(not(target_os = "linux"))]
 fn smoke_bench() -> Outcome {
+    Ok(())
+}
+
+/// Figures for people to look at: this fails only when there are none.
+fn instructions() -> Outcome {
+    instructions::run(&[])
+}
+
+#[cfg(target_os = "linux")]
+fn static_program() -> Outcome {
+    crate::dist::check()
+}
+
+#[cfg(not(target_os = "linux"))]
+fn static_program() -> Outcome {
     Ok(())
 }
 

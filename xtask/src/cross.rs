@@ -41,12 +41,8 @@ pub fn check() -> Outcome {
             eprintln!("xtask: {failure}");
         }
         let outcome = match compiler_for(case.target) {
-            Some(compiler) => shell::run(&mut compiler.check(case)),
-            None => shell::missing(format!(
-                "nothing here can compile for {0}: run `rustup target add {0}`, or install Debian's \
-                 rustc-web and rust-web-src",
-                case.target
-            )),
+            Ok(compiler) => shell::run(&mut check_command(&compiler, case)),
+            Err(failure) => shell::missing(failure.to_string()),
         };
         if let Err(failure) = outcome {
             eprintln!("xtask: {failure}");
@@ -61,21 +57,26 @@ pub fn check() -> Outcome {
 }
 
 /// How to get at a target's standard library.
-enum Compiler {
+pub enum Compiler {
     /// The toolchain in use has it.
     Toolchain,
     /// This compiler has its sources.
     FromSource(PathBuf),
 }
 
-fn compiler_for(target: &str) -> Option<Compiler> {
+/// What can compile for `target` here. Installs the system's compiler when the toolchain cannot.
+pub fn compiler_for(target: &str) -> Outcome<Compiler> {
     if has_standard_library(target) {
-        return Some(Compiler::Toolchain);
+        return Ok(Compiler::Toolchain);
     }
     if let Err(failure) = setup::cross_compiler() {
         eprintln!("xtask: {failure}");
     }
-    system_rustc().map(Compiler::FromSource)
+    let sentence = format!(
+        "nothing here can compile for {target}: run `rustup target add {target}`, or install Debian's rustc-web and \
+         rust-web-src"
+    );
+    system_rustc().map(Compiler::FromSource).ok_or_else(|| sentence.into())
 }
 
 fn has_standard_library(target: &str) -> bool {
@@ -94,15 +95,25 @@ fn system_rustc() -> Option<PathBuf> {
     sources.is_file().then_some(rustc)
 }
 
+fn check_command(compiler: &Compiler, case: &Case) -> Command {
+    let mut command = compiler.cargo("check", case.target);
+    for package in case.packages {
+        command.args(["--package", package]);
+    }
+    command
+}
+
+/// Where cargo puts what these compilers make: in the folder of the main build they would undo each other's work.
+pub fn folder() -> PathBuf {
+    places::target().join("cross")
+}
+
 impl Compiler {
-    fn check(&self, case: &Case) -> Command {
+    /// A command of cargo, such as `check`, that uses this compiler for `target`.
+    pub fn cargo(&self, subcommand: &str, target: &str) -> Command {
         let mut command = shell::cargo();
-        command.args(["check", "--locked", "--target", case.target]);
-        for package in case.packages {
-            command.args(["--package", package]);
-        }
-        // Another compiler than that of the main build; in one folder they would undo each other's work.
-        command.env("CARGO_TARGET_DIR", places::target().join("cross"));
+        command.args([subcommand, "--locked", "--target", target]);
+        command.env("CARGO_TARGET_DIR", folder());
         if let Self::FromSource(rustc) = self {
             command.arg("-Zbuild-std=std,panic_abort,panic_unwind");
             // Building the standard library is an unstable feature; this opens it on a stable compiler.

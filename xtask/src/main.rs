@@ -9,6 +9,9 @@ mod bench;
 mod ci;
 mod cross;
 mod deny;
+#[cfg(target_os = "linux")]
+mod dist;
+mod instructions;
 mod minidumper;
 mod peer;
 mod places;
@@ -38,9 +41,22 @@ const TASKS: &[Task] = &[
     #[cfg(target_os = "linux")]
     Task {
         name: "bench",
-        arguments: "[quick|full|smoke|memory]",
+        arguments: "[quick|full|smoke|memory|report]",
         run: bench::run,
-        help: "measure dumps against the published crate",
+        help: "measure dumps against the published crate, gcore, and the least that has to be done",
+    },
+    Task {
+        name: "instructions",
+        arguments: "",
+        run: instructions::run,
+        help: "count the instructions of maps parsing, module reading and layout",
+    },
+    #[cfg(target_os = "linux")]
+    Task {
+        name: "dist",
+        arguments: "",
+        run: dist::run,
+        help: "build target/dist/minidump-writer, the program as one static file",
     },
     Task {
         name: "ci",

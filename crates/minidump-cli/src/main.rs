@@ -24,6 +24,11 @@ use args::{Arguments, Command};
 use clap::Parser as _;
 use std::process::ExitCode;
 
+/// The allocator of musl maps and unmaps memory for nearly every list that grows. This one asks the system rarely.
+#[cfg(target_env = "musl")]
+#[global_allocator]
+static ALLOCATOR: dlmalloc::GlobalDlmalloc = dlmalloc::GlobalDlmalloc;
+
 fn main() -> ExitCode {
     let result = Arguments::try_parse().and_then(Arguments::checked).map_err(exit::Failure::Usage);
     exit::report(result.and_then(|arguments| match arguments.command {

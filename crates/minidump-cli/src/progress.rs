@@ -1,29 +1,36 @@
 //! A writer that shows how far it got, when that takes long enough for anybody to wonder.
 
-use indicatif::{ProgressBar, ProgressStyle};
+use std::fmt::Write as _;
 use std::io::{self, IsTerminal as _, Write};
 use std::time::{Duration, Instant};
 
-/// How long writing may take before the bar appears.
+/// How long writing may take before anything is shown.
 const PATIENCE: Duration = Duration::from_millis(500);
+/// How long a line stays before the next one replaces it.
+const PERIOD: Duration = Duration::from_millis(100);
+/// Width of the bar, in characters.
+const BAR: usize = 30;
 
-/// What the bar says, with and without a known end.
-const WITH_TOTAL: &str = "{spinner} {msg}: [{bar:30}] {bytes} of {total_bytes}, {bytes_per_sec}, {eta} left";
-const WITHOUT_TOTAL: &str = "{spinner} {msg}: {bytes}, {bytes_per_sec}";
+/// Around a line: back to the start with line wrapping off, and the rest of the line erased with wrapping on again. A
+/// terminal that is too narrow cuts the line then (DECAWM and EL, ECMA-48 and DEC STD 070).
+const BEFORE: &str = "\r\x1b[?7l";
+const AFTER: &str = "\x1b[K\x1b[?7h";
+/// Takes the line away.
+const ERASE: &str = "\r\x1b[K";
 
-/// Whether anybody would see a bar.
+/// Whether anybody would see the progress.
 pub fn is_visible() -> bool {
     io::stderr().is_terminal()
 }
 
-/// Passes everything on. Shows a bar on standard error when that is a terminal and the writing lasts.
+/// Passes everything on. Shows a line on standard error when that is a terminal and the writing lasts.
 pub struct ProgressWriter<W> {
     inner: W,
     doing: &'static str,
     total: Option<u64>,
     written: u64,
     started: Option<Instant>,
-    bar: Option<ProgressBar>,
+    shown: Option<Instant>,
     visible: bool,
 }
 
@@ -31,45 +38,73 @@ impl<W: Write> ProgressWriter<W> {
     /// A writer onto `inner`. The clock starts with the first write. `doing` says what lasts; `total` is about how
     /// many bytes there will be, when that is known.
     pub fn new(inner: W, doing: &'static str, total: Option<u64>) -> Self {
-        Self { inner, doing, total, written: 0, started: None, bar: None, visible: is_visible() }
+        Self { inner, doing, total, written: 0, started: None, shown: None, visible: is_visible() }
     }
 
-    /// Removes the bar and gives the inner writer back.
+    /// Takes the line away and gives the inner writer back.
     pub fn finish(mut self) -> W {
         self.clear();
         self.inner
     }
 
     fn clear(&mut self) {
-        if let Some(bar) = self.bar.take() {
-            bar.finish_and_clear();
+        if self.shown.take().is_some() {
+            draw(ERASE);
         }
     }
 
     fn advance(&mut self, bytes: usize) {
         self.written = self.written.saturating_add(bytes as u64);
-        if self.bar.is_none() && self.visible && self.started.is_some_and(|at| at.elapsed() > PATIENCE) {
-            self.bar = Some(new_bar(self.doing, self.total));
+        let Some(started) = self.started.filter(|_| self.visible) else { return };
+        let elapsed = started.elapsed();
+        if self.shown.map_or(elapsed > PATIENCE, |at| at.elapsed() >= PERIOD) {
+            self.shown = Some(Instant::now());
+            draw(&format!("{BEFORE}{}{AFTER}", self.line(elapsed)));
         }
-        if let Some(bar) = &self.bar {
-            // The total was an estimate.
-            if bar.length().is_some_and(|length| length < self.written) {
-                bar.set_length(self.written);
-            }
-            bar.set_position(self.written);
+    }
+
+    /// What is shown after `elapsed`.
+    fn line(&self, elapsed: Duration) -> String {
+        let rate = u128::from(self.written).saturating_mul(1000).checked_div(elapsed.as_millis());
+        let rate = u64::try_from(rate.unwrap_or(0)).unwrap_or(u64::MAX);
+        let mut line = format!("{}: ", self.doing);
+        // The total is an estimate.
+        let total = self.total.map(|total| total.max(self.written));
+        if let Some(total) = total {
+            let _ = write!(line, "[{}] ", bar(self.written, total));
         }
+        line += &size(self.written);
+        if let Some(total) = total {
+            let _ = write!(line, " of {}", size(total));
+        }
+        let _ = write!(line, ", {}/s", size(rate));
+        let left = total.and_then(|total| total.saturating_sub(self.written).checked_div(rate));
+        if let Some(seconds) = left {
+            let _ = write!(line, ", {seconds} s left");
+        }
+        line
     }
 }
 
-fn new_bar(doing: &'static str, total: Option<u64>) -> ProgressBar {
-    let bar = total.map_or_else(ProgressBar::new_spinner, ProgressBar::new);
-    let template = if total.is_some() { WITH_TOTAL } else { WITHOUT_TOTAL };
-    if let Ok(style) = ProgressStyle::with_template(template) {
-        bar.set_style(style);
-    }
-    bar.set_message(doing);
-    bar.enable_steady_tick(Duration::from_millis(100));
-    bar
+fn draw(text: &str) {
+    // A standard error that takes nothing leaves nobody to show anything to.
+    let _ = io::stderr().write_all(text.as_bytes());
+}
+
+fn bar(done: u64, total: u64) -> String {
+    let full = (u128::from(done) * BAR as u128).checked_div(u128::from(total)).unwrap_or(0);
+    let full = usize::try_from(full).unwrap_or(BAR).min(BAR);
+    "#".repeat(full) + &"-".repeat(BAR - full)
+}
+
+/// `bytes` with one decimal in the largest unit that leaves something before the point.
+fn size(bytes: u64) -> String {
+    let units = [(40, "TiB"), (30, "GiB"), (20, "MiB"), (10, "KiB")];
+    let Some((shift, unit)) = units.into_iter().find(|(shift, _)| bytes >> shift != 0) else {
+        return format!("{bytes} B");
+    };
+    let tenths = (u128::from(bytes) * 10) >> shift;
+    format!("{}.{} {unit}", tenths / 10, tenths % 10)
 }
 
 impl<W: Write> Write for ProgressWriter<W> {
@@ -103,35 +138,56 @@ mod tests {
     }
 
     #[test]
-    fn everything_passes_through_and_no_bar_appears_for_short_work() {
+    fn everything_passes_through_and_no_line_appears_for_short_work() {
         let mut writer = ProgressWriter::new(Vec::new(), "writing", Some(6));
         writer.visible = true;
         writer.write_all(b"abc").unwrap();
         writer.write_all(b"def").unwrap();
         assert_eq!(writer.written, 6);
-        assert!(writer.bar.is_none());
+        assert!(writer.shown.is_none());
         assert_eq!(writer.finish(), b"abcdef");
     }
 
     #[test]
-    fn a_bar_appears_when_the_writing_lasts_and_only_on_a_terminal() {
+    fn a_line_appears_when_the_writing_lasts_and_only_on_a_terminal() {
         for visible in [true, false] {
             let mut writer = slow(None, visible);
             writer.write_all(b"abc").unwrap();
-            assert_eq!(writer.bar.as_ref().map(ProgressBar::position), visible.then_some(3));
+            assert_eq!(writer.shown.is_some(), visible);
+            assert_eq!(writer.written, 3);
+            writer.clear();
+            assert!(writer.shown.is_none());
         }
     }
 
     #[test]
-    fn the_bar_knows_the_end_and_moves_it_when_there_is_more() {
-        let mut writer = slow(Some(4), true);
+    fn the_line_tells_how_far_how_fast_and_how_long_still() {
+        let mut writer = slow(Some(4 << 20), false);
+        writer.write_all(&vec![7; 1 << 20]).unwrap();
+        let bar = "#".repeat(7) + &"-".repeat(23);
+        let expected = format!("writing: [{bar}] 1.0 MiB of 4.0 MiB, 512.0 KiB/s, 6 s left");
+        assert_eq!(writer.line(Duration::from_secs(2)), expected);
+        writer.total = None;
+        assert_eq!(writer.line(Duration::from_secs(2)), "writing: 1.0 MiB, 512.0 KiB/s");
+        assert_eq!(writer.line(Duration::ZERO), "writing: 1.0 MiB, 0 B/s");
+    }
+
+    #[test]
+    fn the_line_knows_the_end_and_moves_it_when_there_is_more() {
+        let mut writer = slow(Some(4), false);
         writer.write_all(b"abc").unwrap();
-        assert_eq!(writer.bar.as_ref().and_then(ProgressBar::length), Some(4));
+        assert!(writer.line(PATIENCE).contains("3 B of 4 B"));
         writer.write_all(b"def").unwrap();
-        let bar = writer.bar.as_ref().unwrap();
-        assert_eq!((bar.length(), bar.position()), (Some(6), 6));
-        for template in [WITH_TOTAL, WITHOUT_TOTAL] {
-            assert!(ProgressStyle::with_template(template).is_ok());
+        assert!(writer.line(PATIENCE).contains("6 B of 6 B"));
+        assert!(writer.line(PATIENCE).contains(&"#".repeat(BAR)));
+    }
+
+    #[test]
+    fn sizes_have_a_fitting_unit() {
+        let expected = [(0, "0 B"), (1023, "1023 B"), (1024, "1.0 KiB"), (1_610_612_736, "1.5 GiB")];
+        for (bytes, text) in expected {
+            assert_eq!(size(bytes), text);
         }
+        assert_eq!(size(u64::MAX), "16777215.9 TiB");
     }
 }

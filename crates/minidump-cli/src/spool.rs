@@ -10,8 +10,10 @@ const NAME_ATTEMPTS: u32 = 64;
 /// Memory is looked at in blocks of this size; those of zeros become holes in the file, which take no space.
 const BLOCK: usize = 64 << 10;
 
-/// What such a block is compared with.
-static ZEROS: [u8; BLOCK] = [0; BLOCK];
+/// Zeros are looked for in pieces of this size.
+const PIECE: usize = 4 << 10;
+/// What such a piece is compared with. A whole block of them would be a part of the program's file.
+static ZEROS: [u8; PIECE] = [0; PIECE];
 
 /// A file that nobody else can find and that is gone when this is. Blocks of zeros take no space in it.
 #[derive(Debug)]
@@ -87,7 +89,7 @@ impl Spool {
                 self.file.read_exact(part)?;
                 output.write_all(part)?;
             } else {
-                output.write_all(ZEROS.get(..length).unwrap_or_default())?;
+                write_zeros(output, length)?;
             }
             left = left.saturating_sub(length as u64);
             index = index.saturating_add(1);
@@ -126,8 +128,7 @@ impl Write for Spool {
         let block = self.size / BLOCK as u64;
         let room = BLOCK - usize::try_from(self.size % BLOCK as u64).unwrap_or(0);
         let piece = bytes.get(..room).unwrap_or(bytes);
-        // One comparison by the C library: this may run while a process stands still.
-        let done = if ZEROS.get(..piece.len()) == Some(piece) {
+        let done = if is_zero(piece) {
             self.file.seek(SeekFrom::Current(i64::try_from(piece.len()).unwrap_or(0)))?;
             piece.len()
         } else {
@@ -143,6 +144,21 @@ impl Write for Spool {
     fn flush(&mut self) -> io::Result<()> {
         self.file.flush()
     }
+}
+
+/// Whether there are only zeros. Compares by the C library: this may run while a process stands still.
+fn is_zero(bytes: &[u8]) -> bool {
+    bytes.chunks(PIECE).all(|piece| ZEROS.get(..piece.len()) == Some(piece))
+}
+
+fn write_zeros(output: &mut dyn Write, length: usize) -> io::Result<()> {
+    let mut left = length;
+    while left > 0 {
+        let piece = left.min(PIECE);
+        output.write_all(ZEROS.get(..piece).unwrap_or_default())?;
+        left -= piece;
+    }
+    Ok(())
 }
 
 /// Fills `buffer` as far as `input` goes.

@@ -60,8 +60,9 @@ pub fn print(text: &str) -> io::Result<()> {
 /// Writes one line to standard error: `KIND: SENTENCE`, or the sentence alone when `kind` is empty.
 pub fn complain(kind: &str, sentence: &str) {
     let separator = if kind.is_empty() { "" } else { ": " };
-    // A closed standard error leaves nobody to tell.
-    let _ = writeln!(io::stderr(), "{kind}{separator}{}", escape(sentence));
+    // One write, so that lines of several programs do not mix. A closed standard error leaves nobody to tell.
+    let line = format!("{kind}{separator}{}\n", escape(sentence));
+    let _ = io::stderr().write_all(line.as_bytes());
 }
 
 /// `bytes` in hexadecimal.

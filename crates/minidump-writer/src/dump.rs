@@ -2,7 +2,7 @@ use crate::encode::{Captured, encode};
 use crate::{DumpOptions, DumpReport, Error, Pid, sys};
 use minidump_formats::minidump::{FormatError, SectionWriter};
 use std::io;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// Captures process `pid` and writes a dump of it, front to back, to `output`.
 ///
@@ -33,7 +33,20 @@ pub fn dump_process_with(
     output: &mut dyn io::Write,
 ) -> Result<DumpReport, Error> {
     let start = Instant::now();
-    let mut capture = sys::capture(pid, options)?;
+    let capture = sys::capture(pid, options)?;
+    write(capture, options, sections, output, start, sys::Capture::finish)
+}
+
+/// Writes the dump of `capture`, which began at `start`, and lets go of the target with `finish`.
+pub(crate) fn write(
+    mut capture: sys::Capture,
+    options: &DumpOptions,
+    sections: &[&dyn SectionWriter],
+    output: &mut dyn io::Write,
+    start: Instant,
+    finish: impl FnOnce(sys::Capture) -> Duration,
+) -> Result<DumpReport, Error> {
+    let pid = capture.pid();
     let is_complete = capture.is_complete();
     let captured = Captured {
         snapshot: &mut capture.snapshot,
@@ -49,7 +62,7 @@ pub fn dump_process_with(
     let (threads, modules) = (capture.snapshot.threads.len(), capture.snapshot.modules.len());
     let mut soft_errors = std::mem::take(&mut capture.snapshot.soft_errors);
     soft_errors.extend(capture.memory.holes_note(written.hole_count, written.hole_bytes));
-    let stopped = capture.finish();
+    let stopped = finish(capture);
     output.flush().map_err(|source| Error::Output { source })?;
     Ok(DumpReport { bytes: written.bytes, stopped, wall: start.elapsed(), threads, modules, soft_errors })
 }

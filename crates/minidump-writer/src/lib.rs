@@ -33,6 +33,7 @@ pub mod convert;
 #[cfg(all(feature = "convert", any(target_os = "linux", target_os = "android"), target_arch = "x86_64"))]
 mod core_file;
 mod dump;
+mod dumper;
 mod encode;
 mod error;
 mod local;
@@ -49,6 +50,7 @@ pub use compat::{
     maps_reader, mem_reader, mem_writer, minidump_cpu, minidump_format, minidump_writer,
 };
 pub use dump::{dump_process, dump_process_with};
+pub use dumper::Dumper;
 pub use error::Error;
 pub use local::{UserStream, dump_self, dump_self_with};
 pub use minidump_formats as formats;
@@ -56,6 +58,13 @@ pub use minidump_formats::minidump::{MDRawDirectory, MemoryWriter, SectionWriter
 pub use minidump_snapshot as snapshot;
 pub use options::{AuxvOverride, DumpOptions, Format};
 pub use report::DumpReport;
+#[cfg(all(
+    feature = "bench-internals",
+    any(target_os = "linux", target_os = "android"),
+    target_arch = "x86_64"
+))]
+#[doc(hidden)]
+pub use sys::bench as bench_internals;
 
 /// Id of a process, as the operating system counts them.
 pub type Pid = i32;

@@ -2,8 +2,10 @@
 
 use crate::chain;
 use crate::control;
+use crate::facts::Facts;
 use crate::scenario::Arguments;
-use std::ffi::{c_int, c_void};
+use crate::sys;
+use std::ffi::{CStr, c_int, c_void};
 
 /// Dynamic section tag that holds the address of `r_debug` (elf.h, `DT_DEBUG`).
 const DT_DEBUG: u64 = 21;
@@ -28,6 +30,32 @@ struct RDebug {
     brk: u64,
     state: c_int,
     ldbase: u64,
+}
+
+/// `loads-on-demand`: the command `load` loads a library of the system, `thread` starts a thread.
+pub fn loads_on_demand(_: &Arguments) {
+    const LIBRARY: &CStr = c"libresolv.so.2";
+    Facts::new().print();
+    control::serve(|command| match command {
+        "load" => {
+            // SAFETY: the name is a C string, and the library's initialisers do nothing but set themselves up.
+            let handle = unsafe { libc::dlopen(LIBRARY.as_ptr(), libc::RTLD_NOW) };
+            assert!(!handle.is_null(), "the library can be loaded");
+            Facts::new().text("library", &LIBRARY.to_string_lossy())
+        }
+        "thread" => {
+            let (send, receive) = std::sync::mpsc::channel();
+            std::thread::spawn(move || {
+                send.send(sys::thread_id()).expect("the main thread listens");
+                loop {
+                    std::thread::park();
+                }
+            });
+            let tid: u32 = receive.recv().expect("the thread runs");
+            Facts::new().number("tid", tid)
+        }
+        _ => Facts::new().flag("pong", true),
+    });
 }
 
 /// `link-map-loop`: the last entry of the list points back to the first.

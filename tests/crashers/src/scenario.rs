@@ -62,6 +62,7 @@ const SCENARIOS: &[(&str, Scenario)] = &[
     ("huge-stack", stacks::huge_stack),
     ("link-map-garbage", loader::link_map_garbage),
     ("link-map-loop", loader::link_map_loop),
+    ("loads-on-demand", loader::loads_on_demand),
     ("lockstep", lockstep::lockstep),
     ("main-exited", threads::main_exited),
     ("many-maps", images::many_maps),

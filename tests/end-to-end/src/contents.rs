@@ -136,7 +136,7 @@ impl Dump {
 }
 
 /// A module in a dump.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DumpedModule {
     /// First address.
     pub base: u64,

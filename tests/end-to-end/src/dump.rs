@@ -22,6 +22,15 @@ pub struct Dump {
 }
 
 impl Dump {
+    /// A dump that did not come from the program.
+    #[track_caller]
+    pub fn of(bytes: Vec<u8>) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("target.dmp");
+        std::fs::write(&path, &bytes).unwrap();
+        Self { bytes, path, report: Value::Null, _folder: folder }
+    }
+
     /// The dump as the `minidump` crate sees it.
     #[track_caller]
     pub fn parse(&self) -> Minidump<'_, &[u8]> {

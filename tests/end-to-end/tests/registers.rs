@@ -131,6 +131,34 @@ fn debug_registers_are_there_when_in_use() {
     assert_eq!((plain.dr7, plain.context_flags & 0x10), (0, 0), "an ordinary thread has none");
 }
 
+#[test]
+fn debug_registers_of_all_threads_are_there_when_the_first_uses_them() {
+    let target = Target::start(["threads", "20"]);
+    let parked = target.parked();
+    let (_, address, _) = &parked[0].frames[0];
+    let last = parked.last().unwrap().tid;
+    // A debugger sets them in every thread; those that follow the first few are only asked when one of these has some.
+    let settings = [(0, *address), (7, 0x000d_0001)];
+    set_debug_registers(target.pid(), &settings);
+    set_debug_registers(last.try_into().unwrap(), &settings);
+    let dump = dump(target.pid());
+    for tid in [target.pid().unsigned_abs(), last] {
+        let context = dump.context(tid).unwrap();
+        assert_eq!((context.dr0, context.dr7 & 0x000f_0003), (*address, 0x000d_0001), "{tid}");
+    }
+}
+
+#[test]
+fn debug_registers_of_the_thread_that_was_named_are_always_there() {
+    let target = Target::start(["threads", "20"]);
+    let parked = target.parked();
+    let (_, address, _) = &parked[0].frames[0];
+    let last = parked.last().unwrap().tid;
+    set_debug_registers(last.try_into().unwrap(), &[(0, *address), (7, 0x000d_0001)]);
+    let dump = dump(last.try_into().unwrap());
+    assert_eq!(dump.context(last).unwrap().dr0, *address);
+}
+
 /// Sets debug registers of a thread: number and value.
 fn set_debug_registers(tid: i32, values: &[(usize, u64)]) {
     let none = std::ptr::null_mut::<c_void>();

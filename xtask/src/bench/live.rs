@@ -3,7 +3,9 @@
 use super::{case::Case, sampler::Gaps};
 use crate::shell::{Doing, Outcome};
 use std::{
+    collections::HashSet,
     env,
+    fs::{self, File},
     io::{BufRead, BufReader, Write},
     process::{Child, ChildStdin, ChildStdout, Command, Stdio},
     time::Duration,
@@ -36,6 +38,18 @@ impl Target {
     /// Its process id.
     pub fn pid(&self) -> u32 {
         self.child.id()
+    }
+
+    /// The ids of its threads.
+    pub fn thread_ids(&self) -> Outcome<HashSet<u32>> {
+        let tasks = fs::read_dir(format!("/proc/{}/task", self.pid())).doing("the bench target is gone")?;
+        Ok(tasks.filter_map(|task| task.ok()?.file_name().to_str()?.parse().ok()).collect())
+    }
+
+    /// How many mappings it has.
+    pub fn mappings(&self) -> Outcome<usize> {
+        let maps = File::open(format!("/proc/{}/maps", self.pid())).doing("the bench target is gone")?;
+        Ok(BufReader::new(maps).lines().count())
     }
 
     /// Begins a measurement.

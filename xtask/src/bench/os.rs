@@ -110,6 +110,16 @@ pub fn processors() -> usize {
     indices(&affinity()).count()
 }
 
+/// Free room in the file system of this folder, in MiB; 0 where nobody knows.
+pub fn free_mib(folder: &Path) -> u64 {
+    let Ok(name) = CString::new(folder.as_os_str().as_bytes()) else { return 0 };
+    // SAFETY: statvfs holds numbers only, for which zero is a value.
+    let mut room: libc::statvfs = unsafe { mem::zeroed() };
+    // SAFETY: a C string, and a pointer to a variable of this function.
+    let result = unsafe { libc::statvfs(name.as_ptr(), &raw mut room) };
+    if result == 0 { room.f_bavail.saturating_mul(room.f_frsize) >> 20 } else { 0 }
+}
+
 /// Allows any process of the same user to trace this one, where Yama restricts that to ancestors.
 pub fn allow_any_tracer() {
     // SAFETY: this prctl takes plain numbers. Without Yama it fails, and nothing needed allowing.

@@ -1,111 +1,153 @@
 //! What the bench does not accept.
 
 use super::{
-    case::Case,
-    sample::{Round, Sample, median},
+    case::{Case, Plan},
+    summary::{CaseSummary, Row, Summary, decimal, hundredths},
 };
+use std::fmt::Write;
 
-/// A case with at least this many threads is held to the memory limit.
-const MANY_THREADS: usize = 1024;
-/// Memory the dumper may hold beyond the size of the dump, in bytes.
-const ALLOWANCE: u64 = 8 << 20;
+/// Hundredths that our standstill may be of the published crate's.
+const FEW_THREADS: u64 = 15;
+const MANY_THREADS: u64 = 22;
+const LARGE_MAP: u64 = 25;
+const BUSY: u64 = 50;
+/// Hundredths of other ratios.
+const FLOOR: u64 = 150;
+const WALL: u64 = 50;
+const MEMORY: u64 = 100;
+/// System calls per thread in the window, in hundredths; fixed costs hide what a thread costs where there are few.
+const CALLS: u64 = 600;
+const THREADS_THAT_COUNT: usize = 128;
+/// From the start to the end of a dump of a small process, in µs.
+const SMALL_DUMP_US: u64 = 5000;
+const SMALL: usize = 2;
+/// A case with at least this many threads is held to the limit of memory, in KiB beyond the size of the dump.
+const HEAVY_THREADS: usize = 1024;
+const ALLOWANCE_KIB: u64 = 8 << 10;
 
-/// One sentence for each broken promise; those about time only if `timed`.
-pub fn complaints(results: &[(Case, Vec<Round>)], timed: bool) -> Vec<String> {
-    let judge = |(case, rounds): &(Case, Vec<Round>)| {
-        let slow = if timed { slow(case, rounds) } else { None };
-        slow.into_iter().chain(heavy(case, rounds))
-    };
-    results.iter().flat_map(judge).collect()
+/// One limit, and what was measured.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Verdict {
+    pub case: String,
+    pub what: &'static str,
+    pub limit: String,
+    pub measured: String,
+    /// `None` where nothing was measured.
+    pub met: Option<bool>,
 }
 
-fn slow(case: &Case, rounds: &[Round]) -> Option<String> {
-    let ours = median(rounds.iter().map(|round| round.dumps.ours.standstill));
-    let peer = median(rounds.iter().map(|round| round.dumps.peer.standstill));
-    (ours > peer).then(|| {
+/// All limits of a run of the full plan.
+pub fn verdicts(summary: &Summary) -> Vec<Verdict> {
+    let judged = summary.cases.iter().filter(|results| results.case.judged && !results.case.all_memory);
+    judged.flat_map(of_case).collect()
+}
+
+fn of_case(results: &CaseSummary) -> Vec<Verdict> {
+    let case = &results.case;
+    let (ours, peer, floor) = (results.ours(), results.peer(), results.floor());
+    let ratio = |what, limit, number: fn(&Row) -> u64, other: Option<&Row>| {
+        let both = ours.zip(other);
+        let measured = both.and_then(|(ours, other)| hundredths(number(ours), number(other)));
+        verdict(case, what, limit, measured, decimal)
+    };
+    let mut found = vec![
+        ratio("standstill / published crate", standstill_limit(case), |row| row.standstill_us, peer),
+        ratio("standstill / floor", FLOOR, |row| row.standstill_us, floor),
+        ratio("wall time / published crate", WALL, |row| row.wall_us, peer),
+        ratio("peak memory / published crate", MEMORY, |row| row.peak_rss_kib, peer),
+    ];
+    if case.threads >= THREADS_THAT_COUNT {
+        let calls = ours.and_then(|row| row.calls).map(|calls| calls.per_thread(case.threads));
+        found.push(verdict(case, "system calls per thread in the window", CALLS, calls, decimal));
+    }
+    if case.threads == SMALL {
+        let wall = ours.map(|row| row.wall_us);
+        found.push(verdict(case, "wall time", SMALL_DUMP_US, wall, |us| format!("{us} us")));
+    }
+    found
+}
+
+fn standstill_limit(case: &Case) -> u64 {
+    match case {
+        Case { busy: true, .. } => BUSY,
+        case if case.maps > 0 || case.libraries > 0 => LARGE_MAP,
+        Case { threads: ..THREADS_THAT_COUNT, .. } => FEW_THREADS,
+        _ => MANY_THREADS,
+    }
+}
+
+fn verdict(
+    case: &Case,
+    what: &'static str,
+    limit: u64,
+    measured: Option<u64>,
+    show: fn(u64) -> String,
+) -> Verdict {
+    Verdict {
+        case: case.name.clone(),
+        what,
+        limit: show(limit),
+        measured: measured.map_or_else(|| "not measured".to_owned(), show),
+        met: measured.map(|number| number <= limit),
+    }
+}
+
+impl Verdict {
+    /// `met` or what else it is.
+    pub fn word(&self) -> &'static str {
+        match self.met {
+            Some(true) => "met",
+            Some(false) => "MISSED",
+            None => "-",
+        }
+    }
+}
+
+/// The limits as a table for a terminal.
+pub fn table(verdicts: &[Verdict]) -> String {
+    let mut text = format!("{:<28}{:<40}{:>10}{:>14}\n", "", "", "limit", "measured");
+    for verdict in verdicts {
+        let Verdict { case, what, limit, measured, .. } = verdict;
+        // Writing to a string cannot fail.
+        let _ = writeln!(text, "{case:<28}{what:<40}{limit:>10}{measured:>14}  {}", verdict.word());
+    }
+    text
+}
+
+/// One sentence for each broken promise that this plan judges.
+pub fn complaints(summary: &Summary, plan: &Plan) -> Vec<String> {
+    let mut found: Vec<String> = summary.cases.iter().filter_map(heavy).collect();
+    if plan.thorough {
+        let missed = verdicts(summary).into_iter().filter(|verdict| verdict.met == Some(false));
+        found.extend(missed.map(|verdict| {
+            format!(
+                "MISSED: {}: {} is {}, the limit is {}",
+                verdict.case, verdict.what, verdict.measured, verdict.limit
+            )
+        }));
+    } else if plan.timed {
+        found.extend(summary.cases.iter().filter_map(slow));
+    }
+    found
+}
+
+fn slow(results: &CaseSummary) -> Option<String> {
+    let (ours, peer) = results.ours().zip(results.peer())?;
+    (ours.standstill_us > peer.standstill_us).then(|| {
         format!(
             "SLOWER: {}: our dump stops the target for {} us, the published crate's for {} us",
-            case.name,
-            ours.as_micros(),
-            peer.as_micros()
+            results.case.name, ours.standstill_us, peer.standstill_us
         )
     })
 }
 
-fn heavy(case: &Case, rounds: &[Round]) -> Option<String> {
-    let heaviest = rounds.iter().map(|round| &round.dumps.ours).max_by_key(|sample| sample.peak_rss);
-    let sample = heaviest.filter(|sample| case.threads >= MANY_THREADS && is_heavy(sample))?;
-    Some(format!(
-        "TOO MUCH MEMORY: {}: {} KiB at the peak for a dump of {} KiB",
-        case.name,
-        sample.peak_rss >> 10,
-        sample.bytes >> 10
-    ))
-}
-
-fn is_heavy(sample: &Sample) -> bool {
-    sample.peak_rss > sample.bytes.saturating_add(ALLOWANCE)
+fn heavy(results: &CaseSummary) -> Option<String> {
+    let (kib, dump) = results.ours().map(|row| (row.peak_rss_kib, row.bytes >> 10))?;
+    let is_heavy = kib > dump.saturating_add(ALLOWANCE_KIB);
+    (results.case.threads >= HEAVY_THREADS && is_heavy).then(|| {
+        format!("TOO MUCH MEMORY: {}: {kib} KiB at the peak for a dump of {dump} KiB", results.case.name)
+    })
 }
 
 #[cfg(test)]
-mod tests {
-    use super::complaints;
-    use crate::bench::{
-        case::{Case, Plan},
-        sample::{Pair, Round, Sample},
-    };
-    use std::time::Duration;
-
-    fn sample(standstill_us: u64, peak_rss: u64) -> Sample {
-        let time = Duration::from_micros(standstill_us);
-        Sample {
-            standstill: time,
-            stopped_in_all: time,
-            wall: time,
-            cpu: time,
-            peak_rss,
-            bytes: 10 << 20,
-            threads: 2,
-            said: String::new(),
-        }
-    }
-
-    fn results(threads: usize, ours: [u64; 3], peer: u64, peak_rss: u64) -> Vec<(Case, Vec<Round>)> {
-        let case = Case { threads, ..Plan::named("quick").unwrap().cases[0] };
-        let round = |us| Round {
-            dumps: Pair { ours: sample(us, peak_rss), peer: sample(peer, 0) },
-            noise: Duration::ZERO,
-        };
-        vec![(case, ours.map(round).to_vec())]
-    }
-
-    #[test]
-    fn a_faster_dump_is_accepted_and_one_outlier_does_not_change_that() {
-        assert_eq!(complaints(&results(2, [10, 20, 5000], 30, 0), true), Vec::<String>::new());
-    }
-
-    #[test]
-    fn a_slower_dump_is_named_with_both_times() {
-        let found = complaints(&results(2, [10, 31, 32], 30, 0), true);
-        assert_eq!(found.len(), 1);
-        assert!(
-            found[0].contains("2 threads") && found[0].contains("31 us") && found[0].contains("30 us"),
-            "{found:?}"
-        );
-    }
-
-    #[test]
-    fn an_untimed_bench_does_not_mind_a_slower_dump_but_minds_memory() {
-        assert_eq!(complaints(&results(2, [50; 3], 30, 0), false), Vec::<String>::new());
-        assert_eq!(complaints(&results(1024, [50; 3], 30, u64::MAX), false).len(), 1);
-    }
-
-    #[test]
-    fn memory_is_limited_where_there_are_many_threads() {
-        let limit = (10 << 20) + (8 << 20);
-        assert_eq!(complaints(&results(1024, [1; 3], 2, limit), true), Vec::<String>::new());
-        assert_eq!(complaints(&results(2, [1; 3], 2, limit + 1), true), Vec::<String>::new());
-        let found = complaints(&results(1024, [1; 3], 2, limit + 1), true);
-        assert!(found.len() == 1 && found[0].starts_with("TOO MUCH MEMORY"), "{found:?}");
-    }
-}
+mod tests;

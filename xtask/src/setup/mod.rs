@@ -45,7 +45,24 @@ pub fn musl_compiler() -> Outcome {
     if shell::find(program).is_some() { Ok(()) } else { apt::install(&[package]) }
 }
 
-fn gdb() -> Outcome {
+/// Makes sure of valgrind, which counts instructions. `false` without it, where that is no error.
+pub fn valgrind() -> Outcome<bool> {
+    let why = if works("valgrind") { None } else { apt::install(&["valgrind"]).err() };
+    if works("valgrind") {
+        return Ok(true);
+    }
+    let why = why.map_or_else(|| "it was installed, but does not start".to_owned(), |why| why.to_string());
+    shell::missing(format!("valgrind is missing ({why}); install it: instructions are counted with it"))?;
+    Ok(false)
+}
+
+/// Tries to install strace where there is none. The bench counts system calls with it.
+pub fn strace() -> Outcome {
+    if works("strace") { Ok(()) } else { apt::install(&["strace"]) }
+}
+
+/// Installs gdb where there is none.
+pub fn gdb() -> Outcome {
     if works("gdb") {
         return Ok(());
     }

@@ -64,12 +64,7 @@ pub(crate) fn floating_point(state: &Amd64State) -> Option<&[u8]> {
 /// kernel has enabled, those not in use as zeros, and XCR0 at offset 464, from which debuggers know the components.
 /// `None` for a thread of which no more than the FXSAVE image is known.
 pub(crate) fn extended(state: &Amd64State, components: &[XsaveComponent]) -> Option<Vec<u8>> {
-    if state.xsave.len() < XSAVE_HEADER_END {
-        return None;
-    }
-    let end =
-        |part: &XsaveComponent| part.offset.checked_add(part.size).and_then(|end| usize::try_from(end).ok());
-    let size = components.iter().filter_map(end).filter(|end| *end <= LARGEST).max().unwrap_or(0);
+    let size = extended_size(state, components)?;
     let area = Fields::with_capacity(size).bytes(&state.xsave).zeros_to(size);
     let mut area = area.finish();
     if let Some(word) = area.get_mut(XCR0_OFFSET..XCR0_OFFSET + 8)
@@ -78,6 +73,15 @@ pub(crate) fn extended(state: &Amd64State, components: &[XsaveComponent]) -> Opt
         word.copy_from_slice(&enabled(components).to_le_bytes());
     }
     Some(area)
+}
+
+/// Size in bytes of [`extended`].
+pub(crate) fn extended_size(state: &Amd64State, components: &[XsaveComponent]) -> Option<usize> {
+    let known = Some(state.xsave.len()).filter(|size| *size >= XSAVE_HEADER_END)?;
+    let end =
+        |part: &XsaveComponent| part.offset.checked_add(part.size).and_then(|end| usize::try_from(end).ok());
+    let enabled = components.iter().filter_map(end).filter(|end| *end <= LARGEST).max().unwrap_or(0);
+    Some(known.max(enabled))
 }
 
 /// `NT_X86_XSAVE_LAYOUT`: where the components lie, which XCR0 does not tell, as AMD and Intel put them in different

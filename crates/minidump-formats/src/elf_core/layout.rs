@@ -1,8 +1,9 @@
 use super::elf::{self, Segment};
+use super::note::Notes;
 use super::own_notes::{locator, locator_size, own_notes};
 use super::process_notes::process_notes;
 use super::segments::segments;
-use super::thread_notes::{extended_layout, thread_notes};
+use super::thread_notes::{Common, extended_layout};
 use super::{FormatError, amd64};
 use crate::minidump::{MemoryBlock, hole_capacity, page_size};
 use minidump_snapshot::{Cpu, MemoryPlan, PlannedRange, Snapshot, SoftError, Thread};
@@ -77,9 +78,24 @@ impl CoreLayout<'_> {
         &self.soft_errors
     }
 
-    /// The notes of each thread, the first with those of the process in them.
-    pub(super) fn thread_notes(&self) -> impl Iterator<Item = Vec<u8>> {
-        all_thread_notes(self.snapshot, &self.process_notes)
+    /// Calls `take` with the notes of one thread after the other, the first with those of the process in them; without
+    /// threads, with those of the process alone.
+    pub(super) fn each_threads_notes(
+        &self,
+        mut take: impl FnMut(&[u8]) -> Result<(), FormatError>,
+    ) -> Result<(), FormatError> {
+        if self.snapshot.threads.is_empty() {
+            return take(&self.process_notes);
+        }
+        let common = Common::new(self.snapshot);
+        let mut notes = Notes::default();
+        let mut between = self.process_notes.as_slice();
+        for thread in threads(self.snapshot) {
+            notes.clear();
+            common.append(thread, std::mem::take(&mut between), &mut notes);
+            take(notes.bytes())?;
+        }
+        Ok(())
     }
 }
 
@@ -106,8 +122,10 @@ pub fn layout<'a>(
 
     // How many segments there are does not depend on where the memory lies.
     let count = segments(&snapshot.regions, block.ranges(), 0).len() as u64 + 1;
-    let thread_notes: u64 = all_thread_notes(snapshot, &process_notes).map(|notes| notes.len() as u64).sum();
-    let notes_size = thread_notes + (last_notes.len() + locator_size(holes.is_some())) as u64;
+    let common = Common::new(snapshot);
+    let thread_notes: u64 = snapshot.threads.iter().map(|thread| common.size(thread)).sum();
+    let other_notes = process_notes.len() + last_notes.len() + locator_size(holes.is_some());
+    let notes_size = thread_notes + other_notes as u64;
     let places = place(headers_size(count), notes_size, page_size, &block, holes)
         .ok_or(FormatError::OutOfReach { offset: headers_size(count), size: block.size() })?;
     if let (Some(table), Some(capacity)) = (places.hole_table, holes) {
@@ -139,16 +157,6 @@ fn threads(snapshot: &Snapshot) -> impl Iterator<Item = &Thread> {
     let others = snapshot.threads.iter().enumerate().filter(move |(index, _)| Some(*index) != first);
     let first = first.and_then(|index| snapshot.threads.get(index));
     first.into_iter().chain(others.map(|(_, thread)| thread))
-}
-
-/// The notes of each thread. Without threads, those of the process alone.
-fn all_thread_notes<'a>(snapshot: &'a Snapshot, process: &'a [u8]) -> impl Iterator<Item = Vec<u8>> {
-    let alone = snapshot.threads.is_empty().then(|| process.to_vec());
-    let notes = threads(snapshot).enumerate().map(move |(index, thread)| {
-        let between = if index == 0 { process } else { &[] };
-        thread_notes(snapshot, thread, between)
-    });
-    alone.into_iter().chain(notes)
 }
 
 fn headers_size(segments: u64) -> u64 {

@@ -1,7 +1,5 @@
 //! Notes: `Elf64_Nhdr`, the owner's name, the contents; each part padded to four bytes.
 
-use super::fields::Fields;
-
 /// Alignment of notes, in bytes.
 pub(crate) const ALIGNMENT: usize = 4;
 
@@ -20,6 +18,12 @@ pub(crate) const FILE: u32 = 0x4649_4c45;
 pub(crate) const X86_XSTATE: u32 = 0x202;
 pub(crate) const X86_XSAVE_LAYOUT: u32 = 0x205;
 
+/// Size in bytes of a note whose parts have these sizes.
+pub(crate) fn size_of_note(owner: &[u8], contents: usize) -> u64 {
+    let padded = |size: usize| (size as u64).next_multiple_of(ALIGNMENT as u64);
+    12 + padded(owner.len()) + padded(contents)
+}
+
 /// Notes, one behind the other.
 #[derive(Debug, Default)]
 pub(crate) struct Notes(Vec<u8>);
@@ -31,8 +35,7 @@ impl Notes {
         let (Ok(owner_size), Ok(size)) = (u32::try_from(owner.len()), u32::try_from(contents.len())) else {
             return false;
         };
-        let header = Fields::with_capacity(12).u32(owner_size).u32(size).u32(kind);
-        self.0.extend_from_slice(&header.finish());
+        self.0.extend([owner_size, size, kind].iter().flat_map(|field| field.to_le_bytes()));
         for part in [owner, contents] {
             self.0.extend_from_slice(part);
             self.0.resize(self.0.len().next_multiple_of(ALIGNMENT), 0);
@@ -43,6 +46,16 @@ impl Notes {
     /// Appends notes.
     pub(crate) fn append(&mut self, notes: &[u8]) {
         self.0.extend_from_slice(notes);
+    }
+
+    /// The notes so far.
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// Forgets the notes and keeps their memory for others.
+    pub(crate) fn clear(&mut self) {
+        self.0.clear();
     }
 
     pub(crate) fn finish(self) -> Vec<u8> {
@@ -60,6 +73,9 @@ mod tests {
         assert!(notes.push(CORE, AUXV, &[1, 2, 3, 4, 5]));
         let expected =
             [5, 0, 0, 0, 5, 0, 0, 0, 6, 0, 0, 0, b'C', b'O', b'R', b'E', 0, 0, 0, 0, 1, 2, 3, 4, 5, 0, 0, 0];
-        assert_eq!(notes.finish(), expected);
+        assert_eq!(notes.bytes(), expected);
+        assert_eq!(size_of_note(CORE, 5), expected.len() as u64);
+        notes.clear();
+        assert!(notes.finish().is_empty());
     }
 }

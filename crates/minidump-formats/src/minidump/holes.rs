@@ -112,7 +112,7 @@ impl HoleLog {
         for (index, hole) in self.kept.iter().take(capacity).enumerate() {
             buffer.fill(&entries, index, HoleEntry { address: hole.address, size: hole.size })?;
         }
-        Ok(buffer.into_bytes())
+        Ok(buffer.into_parts().0)
     }
 }
 

@@ -1,6 +1,6 @@
 use super::holes::write_locator;
 use super::memory_block::MemoryBlock;
-use super::memory_writer::size_of_encoded;
+use super::memory_writer::{Gap, size_of_encoded};
 use super::streams::{
     CrashpadInfoSection, DsoDebugSection, ExceptionSection, HandleDataSection, MemoryInfoListSection,
     MemoryListSection, MiscInfoSection, ModuleListSection, SoftErrorsSection, SystemInfoSection,
@@ -55,8 +55,11 @@ impl Default for LayoutOptions<'_> {
 /// A file that is laid out to the last byte, and lacks only the target's memory.
 #[derive(Debug)]
 pub struct Layout<'a> {
-    /// The file up to the first XSAVE area.
+    /// The file up to the first XSAVE area, but for the gaps.
     pub(crate) head: Vec<u8>,
+    /// In the order of the file.
+    pub(crate) gaps: Vec<Gap>,
+    pub(crate) snapshot: &'a Snapshot,
     pub(crate) areas: XsaveAreas<'a>,
     pub(crate) ranges: &'a [PlannedRange],
     pub(crate) page_size: u64,
@@ -93,7 +96,8 @@ impl Layout<'_> {
 
 /// Lays out the dump of `snapshot` with the memory of `plan`. Pure: it reads no memory and writes no file.
 ///
-/// Memory use is the size of everything but the target's memory.
+/// Memory use is the size of everything but the target's memory and what the snapshot has in large amounts: registers,
+/// regions and texts go from there to the file.
 ///
 /// # Errors
 /// Two sections have the same type, the plan is no plan of one address space, or the list of memory or the directory
@@ -115,17 +119,18 @@ pub fn layout<'a>(
 
     let page_size = page_size(snapshot);
     let hole_capacity = hole_capacity(options.hole_capacity, &block, page_size);
-    let mut file = FileHead::new(&ordered, &block)?;
+    let areas = if omit.has(XSAVE_LIST_STREAM) { XsaveAreas::none() } else { XsaveAreas::new(snapshot) };
+    let mut file = FileHead::new(&ordered, areas.list_size().saturating_add(block.list_size()))?;
     for section in &ordered {
         file.write_or_leave_out(*section)?;
     }
     let can_have_holes = !options.source_is_complete && block.is_listed() && !omit.has(HOLE_TABLE_STREAM);
     let with_holes = can_have_holes.then_some(hole_capacity);
-    let areas = if omit.has(XSAVE_LIST_STREAM) { XsaveAreas::none() } else { XsaveAreas::new(snapshot) };
     let (mut buffer, soft_errors, tail) = file.finish(snapshot, &areas, &block, with_holes, options)?;
     buffer.resolve_memory(|address, size| block.locate(address, size)?.checked_add(tail.memory))?;
-    let head = buffer.into_bytes();
-    Ok(Layout { head, areas, ranges: block.ranges(), page_size, hole_capacity, tail, soft_errors })
+    let (head, gaps) = buffer.into_parts();
+    let ranges = block.ranges();
+    Ok(Layout { head, gaps, snapshot, areas, ranges, page_size, hole_capacity, tail, soft_errors })
 }
 
 /// The stream types that the file goes without.
@@ -213,11 +218,12 @@ struct FileHead {
 }
 
 impl FileHead {
-    fn new(sections: &[&dyn SectionWriter], block: &MemoryBlock<'_>) -> Result<Self, FormatError> {
+    /// For these sections, and lists of `lists` bytes behind them.
+    fn new(sections: &[&dyn SectionWriter], lists: usize) -> Result<Self, FormatError> {
         let slots = sections.len().saturating_add(OWN_SLOTS);
         let hints = sections.iter().map(|section| section.size_hint()).fold(0_usize, usize::saturating_add);
         let fixed = size_of_encoded::<MINIDUMP_HEADER>() + 4096;
-        let lists = slots.saturating_add(block.ranges().len()).saturating_mul(16);
+        let lists = slots.saturating_mul(16).saturating_add(lists);
         // A hint is only a hint: an absurd one from outside must not exhaust the memory.
         let capacity = hints.saturating_add(lists).min(64 << 20).saturating_add(fixed);
         let mut buffer = MemoryWriter::with_capacity(capacity);
@@ -230,11 +236,11 @@ impl FileHead {
     }
 
     fn write_or_leave_out(&mut self, section: &dyn SectionWriter) -> Result<(), FormatError> {
-        let start = self.buffer.position();
+        let start = self.buffer.mark();
         match section.write_section(&mut self.buffer) {
             Ok(entry) => self.enter(MDRawDirectory { stream_type: section.section_type(), ..entry }),
             Err(error) => {
-                self.buffer.truncate(start);
+                self.buffer.rewind(start);
                 let message = format!("stream {:#x} was left out: {error}", section.section_type());
                 self.soft_errors.push(SoftError::new(Stage::Format, message));
                 Ok(())

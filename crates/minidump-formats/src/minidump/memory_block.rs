@@ -41,6 +41,11 @@ impl<'a> MemoryBlock<'a> {
         self.ranges
     }
 
+    /// About how many bytes the list takes.
+    pub(crate) fn list_size(&self) -> usize {
+        self.ranges.len().saturating_mul(16).saturating_add(16)
+    }
+
     /// Size in bytes of all ranges together.
     pub(crate) fn size(&self) -> u64 {
         self.size

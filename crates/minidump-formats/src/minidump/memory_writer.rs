@@ -1,4 +1,5 @@
 use super::FormatError;
+use super::deferred::Deferred;
 use minidump_common::format::{MINIDUMP_LOCATION_DESCRIPTOR, RVA};
 use scroll::ctx::{SizeWith, TryIntoCtx};
 use scroll::{Endian, Pwrite};
@@ -7,6 +8,7 @@ use std::marker::PhantomData;
 /// Room for values of type `T` that are written later, at a place that is known now.
 #[derive(Debug)]
 pub struct ReservedArray<T> {
+    /// Index in the buffer, which does not count what is deferred.
     start: usize,
     count: usize,
     element: PhantomData<T>,
@@ -24,12 +26,23 @@ impl<T: SizeWith<Endian>> ReservedArray<T> {
 /// A place in the buffer that is to point to target memory.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct MemoryReference {
-    /// Offset of the `MINIDUMP_LOCATION_DESCRIPTOR`, which is zero so far.
+    /// Index in the buffer of the `MINIDUMP_LOCATION_DESCRIPTOR`, which is zero so far.
     pub slot: usize,
     /// First address of the memory.
     pub address: u64,
     /// Size in bytes.
     pub size: u64,
+}
+
+/// A part of the file that is not in the buffer, but made when the file is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Gap {
+    /// How much of the buffer is in front of it.
+    pub index: usize,
+    /// Size in bytes.
+    pub size: u64,
+    /// What it is.
+    pub contents: Deferred,
 }
 
 /// The start of the file, as far as it is laid out: all but the target's memory.
@@ -39,6 +52,8 @@ pub(crate) struct MemoryReference {
 #[derive(Debug, Default)]
 pub struct MemoryWriter {
     data: Vec<u8>,
+    /// In the order of the file.
+    gaps: Vec<Gap>,
     memory_references: Vec<MemoryReference>,
 }
 
@@ -46,13 +61,14 @@ impl MemoryWriter {
     /// An empty buffer with room for `capacity` bytes.
     #[must_use]
     pub fn with_capacity(capacity: usize) -> Self {
-        Self { data: Vec::with_capacity(capacity), memory_references: Vec::new() }
+        Self { data: Vec::with_capacity(capacity), ..Self::default() }
     }
 
     /// Offset in the file of the next byte.
     #[must_use]
     pub fn position(&self) -> u64 {
-        self.data.len() as u64
+        let deferred = self.gaps.iter().map(|gap| gap.size);
+        deferred.fold(self.data.len() as u64, u64::saturating_add)
     }
 
     /// Appends a structure. Returns where it lies.
@@ -63,9 +79,10 @@ impl MemoryWriter {
     where
         T: SizeWith<Endian> + TryIntoCtx<Endian, Error = scroll::Error>,
     {
+        let start = self.position();
         let reserved = self.reserve_array::<T>(1)?;
         self.fill(&reserved, 0, value)?;
-        location(reserved.start as u64, size_of_encoded::<T>() as u64)
+        location(start, size_of_encoded::<T>() as u64)
     }
 
     /// Appends bytes as they are. Returns where they lie.
@@ -85,30 +102,49 @@ impl MemoryWriter {
     /// # Errors
     /// It lies out of reach.
     pub fn write_string(&mut self, text: &[u8]) -> Result<RVA, FormatError> {
-        let units: Vec<u16> = String::from_utf8_lossy(text).encode_utf16().collect();
-        self.write_utf16(&units)
+        self.write_utf16(text.len(), |data| {
+            for chunk in text.utf8_chunks() {
+                append_utf16(data, chunk.valid());
+                if !chunk.invalid().is_empty() {
+                    let replacement = u32::from(char::REPLACEMENT_CHARACTER).to_le_bytes();
+                    data.extend_from_slice(&replacement[..2]);
+                }
+            }
+        })
     }
 
     /// Appends a `MINIDUMP_STRING` of the given code units. Returns its offset.
-    pub(crate) fn write_utf16(&mut self, units: &[u16]) -> Result<RVA, FormatError> {
+    pub(crate) fn write_units(&mut self, units: &[u16]) -> Result<RVA, FormatError> {
+        self.write_utf16(units.len(), |data| data.extend(units.iter().flat_map(|unit| unit.to_le_bytes())))
+    }
+
+    /// Appends a `MINIDUMP_STRING` of at most `most_units` code units, which `append` appends. Returns its offset.
+    fn write_utf16(
+        &mut self,
+        most_units: usize,
+        append: impl FnOnce(&mut Vec<u8>),
+    ) -> Result<RVA, FormatError> {
         self.align(4);
-        let size = units.len().saturating_mul(2);
-        // Checks the whole string, terminator included, before the first byte of it is appended.
-        let whole = location(self.position(), size as u64 + 6)?;
-        self.make_room(size.saturating_add(6));
-        self.data.extend_from_slice(&whole.data_size.saturating_sub(6).to_le_bytes());
-        for unit in units {
-            self.data.extend_from_slice(&unit.to_le_bytes());
-        }
+        let start = self.position();
+        let most = most_units.saturating_mul(2).saturating_add(6);
+        // Before the first byte is appended, so that what is out of reach takes no memory.
+        location(start, most as u64)?;
+        self.make_room(most);
+        let length = self.reserve_array::<u32>(1)?;
+        let text = self.data.len();
+        append(&mut self.data);
+        self.fill(&length, 0, count(self.data.len().saturating_sub(text))?)?;
         self.data.extend_from_slice(&[0; 2]);
-        Ok(whole.rva)
+        Ok(self.location_since(start)?.rva)
     }
 
     /// Appends zeros up to the next multiple of `alignment` bytes.
     pub fn align(&mut self, alignment: usize) {
-        let aligned = self.data.len().checked_next_multiple_of(alignment).unwrap_or(self.data.len());
-        self.make_room(aligned - self.data.len());
-        self.data.resize(aligned, 0);
+        let position = self.position();
+        let aligned = position.checked_next_multiple_of(alignment as u64).unwrap_or(position);
+        let padding = usize::try_from(aligned - position).unwrap_or(0);
+        self.make_room(padding);
+        self.data.resize(self.data.len().saturating_add(padding), 0);
     }
 
     /// Appends zeros where `count` structures go that [`fill`](Self::fill) writes later.
@@ -122,7 +158,7 @@ impl MemoryWriter {
         let start = self.data.len();
         let size =
             count.checked_mul(size_of_encoded::<T>()).ok_or(FormatError::Count { count: count as u64 })?;
-        location(start as u64, size as u64)?;
+        location(self.position(), size as u64)?;
         self.make_room(size);
         self.data.resize(start.saturating_add(size), 0);
         Ok(ReservedArray { start, count, element: PhantomData })
@@ -138,6 +174,17 @@ impl MemoryWriter {
     {
         self.data.pwrite_with(value, array.offset_of(index)?, Endian::Little)?;
         Ok(())
+    }
+
+    /// Leaves `size` bytes to what is made when the file is written. Returns where they lie.
+    pub(crate) fn defer(
+        &mut self,
+        size: u64,
+        contents: Deferred,
+    ) -> Result<MINIDUMP_LOCATION_DESCRIPTOR, FormatError> {
+        let location = location(self.position(), size)?;
+        self.gaps.push(Gap { index: self.data.len(), size, contents });
+        Ok(location)
     }
 
     /// Where everything lies that was appended since `start`, which an earlier [`position`](Self::position) gave.
@@ -175,16 +222,26 @@ impl MemoryWriter {
         Ok(())
     }
 
-    /// Forgets everything from `position` on: a section that failed half-way.
-    pub(crate) fn truncate(&mut self, position: u64) {
-        let position = usize::try_from(position).unwrap_or(usize::MAX);
-        self.data.truncate(position);
-        self.memory_references.retain(|reference| reference.slot < position);
+    /// What is in the buffer, and how much of the file is not, so that [`rewind`](Self::rewind) can forget the rest.
+    pub(crate) fn mark(&self) -> (usize, usize) {
+        (self.data.len(), self.gaps.len())
     }
 
-    /// The bytes.
-    pub(crate) fn into_bytes(self) -> Vec<u8> {
-        self.data
+    /// Forgets everything behind a [`mark`](Self::mark): a section that failed half-way.
+    pub(crate) fn rewind(&mut self, (bytes, gaps): (usize, usize)) {
+        self.data.truncate(bytes);
+        self.gaps.truncate(gaps);
+        self.memory_references.retain(|reference| reference.slot < bytes);
+    }
+
+    /// All but what is deferred.
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.data
+    }
+
+    /// All but what is deferred, and that.
+    pub(crate) fn into_parts(self) -> (Vec<u8>, Vec<Gap>) {
+        (self.data, self.gaps)
     }
 
     /// Grows by an eighth rather than to the double, so that a big buffer does not waste half of its memory.
@@ -193,6 +250,20 @@ impl MemoryWriter {
         if self.data.capacity() - self.data.len() < size {
             self.data.reserve_exact(size.max(self.data.len() / 8).max(LEAST));
         }
+    }
+}
+
+/// Appends `text` as UTF-16. Most texts are ASCII, which takes no decoding.
+fn append_utf16(data: &mut Vec<u8>, text: &str) {
+    if !text.is_ascii() {
+        data.extend(text.encode_utf16().flat_map(u16::to_le_bytes));
+        return;
+    }
+    let start = data.len();
+    data.resize(start.saturating_add(text.len().saturating_mul(2)), 0);
+    let units = data.get_mut(start..).unwrap_or_default().chunks_exact_mut(2);
+    for (unit, byte) in units.zip(text.bytes()) {
+        unit.copy_from_slice(&[byte, 0]);
     }
 }
 

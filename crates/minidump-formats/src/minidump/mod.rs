@@ -14,8 +14,11 @@
 //! `docs/minidump-format.md` describes the streams one by one.
 
 mod context;
+mod copy_memory;
+mod deferred;
 mod dir_section;
 mod error;
+mod gather;
 mod holes;
 mod layout;
 mod memory_block;
@@ -40,7 +43,8 @@ pub use streams::{ThreadExtra, ThreadExtraFlags, XsaveArea};
 pub use write::Written;
 
 // The ELF core encoder shares these.
+pub(crate) use copy_memory::copy_memory;
+pub(crate) use gather::Gather;
 pub(crate) use holes::HoleLog;
 pub(crate) use layout::{hole_capacity, page_size};
 pub(crate) use memory_block::MemoryBlock;
-pub(crate) use write::{put, write_memory};

@@ -260,9 +260,41 @@ impl MemorySource for Measuring {
 }
 
 #[test]
-fn no_more_than_256_kib_of_memory_are_held_at_a_time() {
+fn no_more_than_64_kib_of_memory_are_held_at_a_time() {
     let plan = plan(&[(0x10_0000, 3 << 20, Purpose::Stack)], &[]);
     let source = Measuring(Cell::new(0));
     let _ = encode_from(&empty(), &plan, &source);
-    assert_eq!(source.0.get(), 256 << 10);
+    assert_eq!(source.0.get(), 64 << 10);
+}
+
+/// Has in memory what lies below the address, and has the rest read. Gives more than it was asked for.
+struct HalfHeld<'a>(&'a BufferSource, u64);
+
+impl MemorySource for HalfHeld<'_> {
+    fn read(&self, address: u64, buffer: &mut [u8]) -> ReadOutcome {
+        self.0.read(address, buffer)
+    }
+
+    fn slice(&self, address: u64, _: usize) -> &[u8] {
+        let size = usize::try_from(self.1.saturating_sub(address)).unwrap();
+        self.0.slice(address, size)
+    }
+}
+
+#[test]
+fn memory_comes_out_the_same_whether_it_is_read_or_taken_from_where_it_lies() {
+    let ranges = [
+        (0x10000, 300 << 10, Purpose::BlamedStack),
+        (0x8_0000, 5, Purpose::Stack),
+        (0x9_0001, PAGE, Purpose::Code),
+    ];
+    let plan = plan(&ranges, &[]);
+    let source = full_source(&plan);
+    let expected: Vec<u8> =
+        plan.ranges().iter().flat_map(|range| bytes_at(range.start, range.size)).collect();
+    for held in [0, 0x10000, 0x10001, 0x2_0007, 0x8_0002, 0x9_0002, u64::MAX] {
+        let raw = encode_from(&empty(), &plan, &HalfHeld(&source, held));
+        let start = raw.location(raw.stream(5).0 + 4 + 8).0;
+        assert!(raw.slice((start, expected.len())) == expected, "{held:#x}");
+    }
 }

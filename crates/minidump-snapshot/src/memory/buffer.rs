@@ -51,6 +51,11 @@ impl MemorySource for BufferSource {
         }
         ReadOutcome::complete(done)
     }
+
+    fn slice(&self, address: u64, size: usize) -> &[u8] {
+        let tail = self.tail(address).unwrap_or_default();
+        tail.get(..size).unwrap_or(tail)
+    }
 }
 
 #[cfg(test)]
@@ -69,6 +74,18 @@ mod tests {
         assert_eq!(buffer[..4], [3, 4, 5, 6]);
         assert_eq!(source.read(0x0fff, &mut buffer).done, 0);
         assert_eq!(source.read(u64::MAX, &mut buffer).done, 0);
+    }
+
+    #[test]
+    fn a_slice_ends_with_the_piece_that_it_begins_in() {
+        let mut source = BufferSource::new();
+        assert!(source.insert(0x1000, vec![1, 2, 3, 4]));
+        assert!(source.insert(0x1004, vec![5, 6]));
+        assert_eq!(source.slice(0x1002, 1), [3]);
+        assert_eq!(source.slice(0x1002, 8), [3, 4]);
+        assert_eq!(source.slice(0x1004, usize::MAX), [5, 6]);
+        assert_eq!(source.slice(0x0fff, 8), []);
+        assert_eq!(source.slice(0x1006, 8), []);
     }
 
     #[test]

@@ -155,7 +155,8 @@ fn total(ranges: &[PlannedRange]) -> u64 {
 
 /// Merges what overlaps and orders by importance.
 fn merged(mut ranges: Vec<PlannedRange>) -> Vec<PlannedRange> {
-    ranges.sort_unstable_by_key(|range| (range.start, range.size));
+    // Stacks mostly come in the order of their addresses, or against it, which a stable sort makes use of.
+    ranges.sort_by_key(|range| (range.start, range.size));
     let mut result: Vec<PlannedRange> = Vec::with_capacity(ranges.len());
     for range in ranges {
         match result.last_mut() {
@@ -166,7 +167,18 @@ fn merged(mut ranges: Vec<PlannedRange>) -> Vec<PlannedRange> {
             _ => result.push(range),
         }
     }
-    result.sort_unstable_by_key(|range| (range.purpose, range.start));
+    by_importance(&result)
+}
+
+/// The ranges, which are sorted by address, by purpose and then by address. As there are few purposes, going through
+/// the ranges once for each costs less than to sort them, and the target may be waiting.
+fn by_importance(ranges: &[PlannedRange]) -> Vec<PlannedRange> {
+    let mut result = Vec::with_capacity(ranges.len());
+    let mut next = ranges.iter().map(|range| range.purpose).min();
+    while let Some(purpose) = next {
+        result.extend(ranges.iter().filter(|range| range.purpose == purpose));
+        next = ranges.iter().map(|range| range.purpose).filter(|other| *other > purpose).min();
+    }
     result
 }
 

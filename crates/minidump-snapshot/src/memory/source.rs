@@ -69,6 +69,16 @@ pub trait MemorySource {
         }
     }
 
+    /// The bytes at `address`, at most `size` of them, where this source has them in its own memory in one piece. So
+    /// whoever only passes them on need not copy them.
+    ///
+    /// It may give fewer than it could read, and none at all, which says nothing: [`read`](Self::read) then tells what
+    /// there is. What it gives is what `read` would.
+    fn slice(&self, address: u64, size: usize) -> &[u8] {
+        let _ = (address, size);
+        &[]
+    }
+
     /// Reads exactly `N` bytes, or nothing.
     fn read_array<const N: usize>(&self, address: u64) -> Option<[u8; N]>
     where

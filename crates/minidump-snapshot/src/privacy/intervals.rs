@@ -39,6 +39,12 @@ impl Intervals {
         }
     }
 
+    /// How many of the `size` bytes at `address` lie in front of the first byte that the set holds.
+    pub(super) fn gap(&self, address: u64, size: usize) -> usize {
+        let Some((start, _)) = self.reaching(address).first() else { return size };
+        usize::try_from(start.saturating_sub(address)).unwrap_or(usize::MAX).min(size)
+    }
+
     /// The ranges, by address.
     pub(super) fn ranges(&self) -> &[(u64, u64)] {
         &self.ranges
@@ -69,6 +75,12 @@ mod tests {
         let found = [0x0f, 0x10, 0x27, 0x28, 0x30, 0x3f, 0x40, u64::MAX].map(|at| set().holding(at));
         let (low, high) = (Some((0x10, 0x28)), Some((0x30, 0x40)));
         assert_eq!(found, [None, low, low, None, high, high, None, None]);
+    }
+
+    #[test]
+    fn a_gap_ends_at_the_next_range() {
+        let gaps = [0, 0x0f, 0x10, 0x27, 0x28, 0x3f, 0x40, u64::MAX].map(|at| set().gap(at, 12));
+        assert_eq!(gaps, [12, 1, 0, 0, 8, 0, 12, 12]);
     }
 
     #[test]

@@ -38,6 +38,13 @@ impl MemorySource for MaskedMemory<'_> {
             self.hide(request.address, request.buffer.get_mut(..request.outcome.done));
         }
     }
+
+    fn slice(&self, address: u64, size: usize) -> &[u8] {
+        let open = self.hidden.gap(address, size);
+        let slice = if open == 0 { &[] } else { self.memory.slice(address, open) };
+        // Nothing hidden gets out when the source gives more than it was asked for.
+        slice.get(..open).unwrap_or(slice)
+    }
 }
 
 #[cfg(test)]
@@ -67,8 +74,22 @@ mod tests {
                 masked.read_batch(&mut requests);
                 assert_eq!(requests[0].outcome, ReadOutcome::complete(end - start));
                 assert_eq!(piece, expected[start..end]);
+                let slice = masked.slice(0x1000 + start as u64, end - start);
+                assert_eq!(slice, &expected[start..start + slice.len()]);
             }
         }
+    }
+
+    #[test]
+    fn a_slice_ends_in_front_of_what_is_hidden() {
+        let source = source();
+        let masked = MaskedMemory::new(&source, &[0x1002..0x1004, 0x100e..0x2000], b'*');
+        assert_eq!(masked.slice(0x1000, 16), [0, 1]);
+        assert_eq!(masked.slice(0x1002, 16), []);
+        assert_eq!(masked.slice(0x1003, 1), []);
+        assert_eq!(masked.slice(0x1004, 3), [4, 5, 6]);
+        assert_eq!(masked.slice(0x1004, 16), [4, 5, 6, 7, 8, 9, 10, 11, 12, 13]);
+        assert_eq!(masked.slice(u64::MAX - 4, 16), [7; 4]);
     }
 
     #[test]

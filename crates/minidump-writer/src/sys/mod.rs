@@ -6,7 +6,10 @@
 //!   the plan asks for, lets it go.
 //! * `Capture { snapshot: Snapshot, plan: MemoryPlan, memory: impl MemorySource }` with `is_complete(&self) -> bool`
 //!   (whether `memory` is known to hold every byte of the plan) and `finish(self) -> Duration` (lets go of what was held
-//!   for the sake of `memory`; how long the target stood still).
+//!   for the sake of `memory`; how long the target stood still), and `finish_into(self, session: &mut Session) -> Duration`,
+//!   which also gives the session what may serve another capture.
+//! * `Session::open(pid: Pid) -> Result<Session, Error>` with `capture(&mut self, options: &DumpOptions) ->
+//!   Result<Capture, Error>`: captures of the same process, time after time.
 
 #[cfg(all(any(target_os = "linux", target_os = "android"), target_arch = "x86_64"))]
 #[path = "linux/mod.rs"]
@@ -19,7 +22,13 @@ mod platform;
 /// For the documented API of this system alone.
 #[cfg(all(any(target_os = "linux", target_os = "android"), target_arch = "x86_64"))]
 pub(crate) use platform::ProcessMemory;
-pub(crate) use platform::capture;
+pub(crate) use platform::{Capture, Session, capture};
+#[cfg(all(
+    feature = "bench-internals",
+    any(target_os = "linux", target_os = "android"),
+    target_arch = "x86_64"
+))]
+pub use platform::bench;
 #[cfg(all(
     feature = "convert",
     any(target_os = "linux", target_os = "android"),

@@ -8,7 +8,7 @@ fn values_are_appended_little_endian_and_tell_where_they_lie() {
     assert_eq!((location.rva, location.data_size), (2, 4));
     let location = writer.write_bytes(b"xyz").unwrap();
     assert_eq!((location.rva, location.data_size), (6, 3));
-    assert_eq!(writer.into_bytes(), [2, 1, 6, 5, 4, 3, b'x', b'y', b'z']);
+    assert_eq!(writer.bytes(), [2, 1, 6, 5, 4, 3, b'x', b'y', b'z']);
 }
 
 #[test]
@@ -21,7 +21,7 @@ fn reserved_structures_are_filled_in_any_order_and_never_behind_their_end() {
     writer.fill(&array, 0, 0x0403_u16).unwrap();
     assert!(matches!(writer.fill(&array, 2, 0_u16), Err(FormatError::Count { count: 2 })));
     assert!(matches!(writer.fill(&array, usize::MAX, 0_u16), Err(FormatError::Count { .. })));
-    assert_eq!(writer.into_bytes(), [0xff, 3, 4, 1, 2, 0xee]);
+    assert_eq!(writer.bytes(), [0xff, 3, 4, 1, 2, 0xee]);
 }
 
 #[test]
@@ -30,14 +30,14 @@ fn strings_are_aligned_utf16_with_their_length_in_bytes_and_a_terminator() {
     writer.write(1_u8).unwrap();
     assert_eq!(writer.write_string(b"a\xffb").unwrap(), 4);
     let expected = [1, 0, 0, 0, 6, 0, 0, 0, b'a', 0, 0xfd, 0xff, b'b', 0, 0, 0];
-    assert_eq!(writer.into_bytes(), expected);
+    assert_eq!(writer.bytes(), expected);
 }
 
 #[test]
 fn an_empty_string_is_a_length_and_a_terminator() {
     let mut writer = MemoryWriter::default();
     assert_eq!(writer.write_string(b"").unwrap(), 0);
-    assert_eq!(writer.into_bytes(), [0; 6]);
+    assert_eq!(writer.bytes(), [0; 6]);
 }
 
 #[test]
@@ -74,19 +74,20 @@ fn references_to_memory_are_resolved_or_stay_zero() {
     writer.resolve_memory(places).unwrap();
     let mut expected = vec![0x10, 0, 0, 0, 0x40, 0, 0, 0];
     expected.resize(24, 0);
-    assert_eq!(writer.into_bytes(), expected);
+    assert_eq!(writer.bytes(), expected);
 }
 
 #[test]
 fn a_section_that_failed_leaves_nothing_behind() {
     let mut writer = MemoryWriter::default();
     writer.write(7_u8).unwrap();
-    let start = writer.position();
+    let start = writer.mark();
     let array = writer.reserve_array::<MINIDUMP_LOCATION_DESCRIPTOR>(1).unwrap();
     writer.refer_to_memory((&array, 0, 0), 0x1000, 0x10).unwrap();
-    writer.truncate(start);
+    writer.defer(8, Deferred::Contexts).unwrap();
+    writer.rewind(start);
     writer.resolve_memory(|_, _| Some(0)).unwrap();
-    assert_eq!(writer.into_bytes(), [7]);
+    assert_eq!(writer.into_parts(), (vec![7], vec![]));
 }
 
 #[test]
@@ -95,4 +96,26 @@ fn a_buffer_that_must_grow_does_not_double() {
     writer.write_bytes(&vec![1; 1 << 20]).unwrap();
     writer.write(1_u8).unwrap();
     assert!(writer.data.capacity() <= (1 << 20) + (1 << 17), "{}", writer.data.capacity());
+}
+
+#[test]
+fn what_is_deferred_takes_room_in_the_file_and_none_in_the_buffer() {
+    let mut writer = MemoryWriter::default();
+    let array = writer.reserve_array::<u32>(1).unwrap();
+    let location = writer.defer(0x1001, Deferred::Contexts).unwrap();
+    assert_eq!((location.rva, location.data_size), (4, 0x1001));
+    assert_eq!(writer.write_string(b"a").unwrap(), 0x1008);
+    let behind = writer.reserve_array::<u16>(1).unwrap();
+    writer.fill(&behind, 0, 0x0605_u16).unwrap();
+    writer.fill(&array, 0, 0x0403_0201_u32).unwrap();
+    assert_eq!(writer.position(), 0x1012);
+    assert_eq!(writer.write(7_u8).unwrap().rva, 0x1012);
+    let last = u64::from(u32::MAX);
+    assert!(matches!(
+        writer.defer(last, Deferred::Regions),
+        Err(FormatError::OutOfReach { offset: 0x1013, .. })
+    ));
+    let gap = Gap { index: 4, size: 0x1001, contents: Deferred::Contexts };
+    let bytes = vec![1, 2, 3, 4, 0, 0, 0, 2, 0, 0, 0, b'a', 0, 0, 0, 5, 6, 7];
+    assert_eq!(writer.into_parts(), (bytes, vec![gap]));
 }

@@ -74,6 +74,6 @@ impl SectionWriter for ExceptionSection<'_> {
     }
 
     fn size_hint(&self) -> usize {
-        CONTEXT_SIZE + 256
+        CONTEXT_SIZE as usize + 256
     }
 }

@@ -1,3 +1,4 @@
+use crate::minidump::deferred::Deferred;
 use crate::minidump::memory_writer::{count, size_of_encoded};
 use crate::minidump::{FormatError, MDRawDirectory, MemoryWriter, SectionWriter};
 use minidump_common::format::{
@@ -25,7 +26,8 @@ fn protection(protection: Protection) -> MemoryProtection {
     }
 }
 
-fn raw(snapshot: &Snapshot, region: &Region) -> MINIDUMP_MEMORY_INFO {
+/// The entry of `region`.
+pub(crate) fn memory_info(snapshot: &Snapshot, region: &Region) -> MINIDUMP_MEMORY_INFO {
     let file = matches!(region.kind, RegionKind::File | RegionKind::Device | RegionKind::Kernel);
     let module = snapshot.module_at(region.start).filter(|_| file);
     let kind = match module {
@@ -52,23 +54,19 @@ impl SectionWriter for MemoryInfoListSection<'_> {
     fn write_section(&self, buffer: &mut MemoryWriter) -> Result<MDRawDirectory, FormatError> {
         buffer.align(8);
         let start = buffer.position();
+        let entry_size = size_of_encoded::<MINIDUMP_MEMORY_INFO>();
         buffer.write(MINIDUMP_MEMORY_INFO_LIST {
             size_of_header: count(size_of_encoded::<MINIDUMP_MEMORY_INFO_LIST>())?,
-            size_of_entry: count(size_of_encoded::<MINIDUMP_MEMORY_INFO>())?,
+            size_of_entry: count(entry_size)?,
             number_of_entries: self.0.regions.len() as u64,
         })?;
-        for region in &self.0.regions {
-            buffer.write(raw(self.0, region))?;
-        }
+        let size = (self.0.regions.len() as u64).saturating_mul(entry_size as u64);
+        buffer.defer(size, Deferred::Regions)?;
         Ok(MDRawDirectory { stream_type: self.section_type(), location: buffer.location_since(start)? })
     }
 
     fn section_type(&self) -> u32 {
         MINIDUMP_STREAM_TYPE::MemoryInfoListStream.into()
-    }
-
-    fn size_hint(&self) -> usize {
-        self.0.regions.len().saturating_mul(48) + 24
     }
 }
 

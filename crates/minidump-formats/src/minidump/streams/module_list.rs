@@ -1,7 +1,7 @@
 use crate::minidump::memory_writer::count;
 use crate::minidump::{FormatError, MDRawDirectory, MemoryWriter, SectionWriter};
 use minidump_common::format::{
-    CvSignature, MINIDUMP_LOCATION_DESCRIPTOR, MINIDUMP_MODULE, MINIDUMP_STREAM_TYPE, VS_FFI_SIGNATURE,
+    CvSignature, MINIDUMP_LOCATION_DESCRIPTOR, MINIDUMP_MODULE, MINIDUMP_STREAM_TYPE, RVA, VS_FFI_SIGNATURE,
     VS_FFI_STRUCVERSION, VS_FIXEDFILEINFO,
 };
 use minidump_snapshot::{FileVersion, Module, ModuleId, Snapshot};
@@ -56,11 +56,16 @@ fn name_units(path: &[u8]) -> Vec<u16> {
     units.get(cut..).unwrap_or_default().to_vec()
 }
 
+fn write_name(buffer: &mut MemoryWriter, path: &[u8]) -> Result<RVA, FormatError> {
+    // There are never more units than bytes.
+    if path.len() <= NAME_LIMIT { buffer.write_string(path) } else { buffer.write_units(&name_units(path)) }
+}
+
 fn raw(buffer: &mut MemoryWriter, module: &Module) -> Result<MINIDUMP_MODULE, FormatError> {
     Ok(MINIDUMP_MODULE {
         base_of_image: module.base,
         size_of_image: u32::try_from(module.size).unwrap_or(u32::MAX),
-        module_name_rva: buffer.write_utf16(&name_units(&module.path))?,
+        module_name_rva: write_name(buffer, &module.path)?,
         version_info: version_info(module.version),
         cv_record: write_cv_record(buffer, module.id.as_ref())?,
         ..MINIDUMP_MODULE::default()
@@ -69,15 +74,14 @@ fn raw(buffer: &mut MemoryWriter, module: &Module) -> Result<MINIDUMP_MODULE, Fo
 
 impl SectionWriter for ModuleListSection<'_> {
     fn write_section(&self, buffer: &mut MemoryWriter) -> Result<MDRawDirectory, FormatError> {
-        let (program, others): (Vec<&Module>, Vec<&Module>) =
-            self.0.modules.iter().partition(|module| module.is_main);
-        let modules = [program, others].concat();
         buffer.align(4);
         let start = buffer.position();
-        buffer.write(count(modules.len())?)?;
-        let list = buffer.reserve_array(modules.len())?;
+        buffer.write(count(self.0.modules.len())?)?;
+        let list = buffer.reserve_array(self.0.modules.len())?;
         let location = buffer.location_since(start)?;
-        for (index, module) in modules.into_iter().enumerate() {
+        let program = self.0.modules.iter().filter(|module| module.is_main);
+        let others = self.0.modules.iter().filter(|module| !module.is_main);
+        for (index, module) in program.chain(others).enumerate() {
             let raw = raw(buffer, module)?;
             buffer.fill(&list, index, raw)?;
         }

@@ -1,4 +1,5 @@
-use crate::minidump::context::{CONTEXT_SIZE, write_context};
+use crate::minidump::context::{CONTEXT_ALIGNMENT, CONTEXT_SIZE, has_context};
+use crate::minidump::deferred::Deferred;
 use crate::minidump::memory_writer::count;
 use crate::minidump::{FormatError, MDRawDirectory, MemoryWriter, ReservedArray, SectionWriter};
 use minidump_common::format::{
@@ -25,6 +26,7 @@ impl ThreadListSection<'_> {
         buffer: &mut MemoryWriter,
         (list, index): (&ReservedArray<MINIDUMP_THREAD>, usize),
         thread: &Thread,
+        thread_context: MINIDUMP_LOCATION_DESCRIPTOR,
     ) -> Result<(), FormatError> {
         let stack = self.plan.stack_of(thread.id);
         let raw = MINIDUMP_THREAD {
@@ -35,7 +37,7 @@ impl ThreadListSection<'_> {
             priority: thread.priority.unwrap_or(0).cast_unsigned(),
             teb: 0,
             stack: stack_descriptor(stack, thread),
-            thread_context: write_context(buffer, thread, &self.snapshot.system)?,
+            thread_context,
         };
         buffer.fill(list, index, raw)?;
         if let Some(stack) = stack {
@@ -43,6 +45,21 @@ impl ThreadListSection<'_> {
         }
         Ok(())
     }
+}
+
+/// Leaves room for `count` contexts. Returns where they lie, one after the other.
+fn defer_contexts(
+    buffer: &mut MemoryWriter,
+    count: usize,
+) -> Result<impl Iterator<Item = MINIDUMP_LOCATION_DESCRIPTOR> + use<>, FormatError> {
+    if count > 0 {
+        buffer.align(CONTEXT_ALIGNMENT);
+    }
+    let size = (count as u64).saturating_mul(u64::from(CONTEXT_SIZE));
+    let rva = buffer.defer(size, Deferred::Contexts)?.rva;
+    let end = rva.saturating_add(u32::try_from(size).unwrap_or(u32::MAX));
+    let starts = (rva..end).step_by(CONTEXT_SIZE as usize);
+    Ok(starts.map(|rva| MINIDUMP_LOCATION_DESCRIPTOR { data_size: CONTEXT_SIZE, rva }))
 }
 
 /// The descriptor of a stack whose place in the file is not known yet. Without a kept stack it still tells where the
@@ -63,8 +80,12 @@ impl SectionWriter for ThreadListSection<'_> {
         buffer.write(count(threads.len())?)?;
         let list = buffer.reserve_array(threads.len())?;
         let location = buffer.location_since(start)?;
+        let has_context = |thread: &Thread| has_context(thread, &self.snapshot.system);
+        let mut contexts =
+            defer_contexts(buffer, threads.iter().filter(|thread| has_context(thread)).count())?;
         for (index, thread) in threads.iter().enumerate() {
-            self.write_thread(buffer, (&list, index), thread)?;
+            let context = if has_context(thread) { contexts.next() } else { None };
+            self.write_thread(buffer, (&list, index), thread, context.unwrap_or_default())?;
         }
         Ok(MDRawDirectory { stream_type: self.section_type(), location })
     }
@@ -74,6 +95,6 @@ impl SectionWriter for ThreadListSection<'_> {
     }
 
     fn size_hint(&self) -> usize {
-        self.snapshot.threads.len().saturating_mul(CONTEXT_SIZE + 48) + 32
+        self.snapshot.threads.len().saturating_mul(48) + 32
     }
 }

@@ -32,6 +32,6 @@ impl SectionWriter for ThreadNamesSection<'_> {
     }
 
     fn size_hint(&self) -> usize {
-        self.named().map(|(_, name)| 12 + 8 + 2 * name.len()).sum::<usize>() + 8
+        self.named().map(|(_, name)| 12 + 10 + 2 * name.len()).sum::<usize>() + 8
     }
 }

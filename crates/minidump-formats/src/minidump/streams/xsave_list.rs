@@ -9,7 +9,7 @@ use scroll::{Pread, Pwrite, SizeWith};
 const LEGACY_SIZE: usize = 512 + 64;
 
 /// Alignment of the areas in the file. As memory has the same, it may begin right behind the last one.
-const AREA_ALIGNMENT: u64 = MEMORY_ALIGNMENT as u64;
+pub(crate) const AREA_ALIGNMENT: u64 = MEMORY_ALIGNMENT as u64;
 
 /// Where the XSAVE area of a thread lies: an entry of [`XSAVE_LIST_STREAM`], 16 bytes.
 ///
@@ -52,9 +52,14 @@ impl<'a> XsaveAreas<'a> {
         self.areas.iter().map(|(_, area)| padded(area)).sum()
     }
 
-    /// The areas in the order of the file, each with the number of zeros behind it.
-    pub(crate) fn pieces(&self) -> impl Iterator<Item = (&'a [u8], usize)> {
-        self.areas.iter().map(|(_, area)| (*area, usize::try_from(padded(area)).unwrap_or(0) - area.len()))
+    /// About how many bytes the list takes.
+    pub(crate) fn list_size(&self) -> usize {
+        self.areas.len().saturating_mul(16).saturating_add(24)
+    }
+
+    /// The areas in the order of the file. Behind each come zeros up to [`AREA_ALIGNMENT`].
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &'a [u8]> {
+        self.areas.iter().map(|(_, area)| *area)
     }
 
     /// Makes room for the list. `None` when there is nothing to list.

@@ -3,39 +3,46 @@
 use super::Capture;
 use super::before::{Before, Image};
 use super::handles::handles;
+use super::kept::Kept;
+use super::loader;
 use super::modules::read_modules;
 use super::source::Source;
 use super::target::Target;
 use super::target_files::TargetFiles;
-use super::thread_facts::{Clock, ThreadFacts};
+use super::thread_facts::{Clock, ThreadFacts, ThreadTable};
 use super::tracer::Tracer;
 use super::window::Window;
 use crate::DumpOptions;
-use crate::snapshot::{DsoDebug, MemoryPlan, Module, Process, Snapshot, SoftError, Stage};
+use crate::snapshot::{DsoDebug, LinuxFacts, MemoryPlan, Module, Process, Snapshot, SoftError, Stage};
 
-/// Puts the snapshot together.
+/// Puts the snapshot together. With `keep`, what may serve another capture stays with it.
 pub fn complete(
     target: &Target,
     options: &DumpOptions,
     before: Before,
     window: Window,
     tracer: Tracer,
+    keep: bool,
 ) -> Capture {
     let Window { mut snapshot, plan, held, stopped, .. } = window;
-    let Before { mut image, threads, mut arena, .. } = before;
+    let Before { mut image, threads, mut arena, spare_text, system, registers, tasks, .. } = before;
     arena.release_unused();
-    finish_modules(target, &mut image, snapshot.linux.as_ref().and_then(|linux| linux.dso_debug.as_ref()));
-    let clock = Clock::new();
-    for thread in &mut snapshot.threads {
-        let Ok(tid) = libc::pid_t::try_from(thread.id) else { continue };
-        match threads.get(tid).cloned().map_or_else(|| ThreadFacts::read(target.pid, tid), Ok) {
-            Ok(facts) => facts.fill(thread, clock),
-            Err(error) => {
-                let soft = SoftError::new(Stage::ThreadFacts, "name and times of a thread could not be read");
-                snapshot.soft_errors.push(soft.thread(thread.id).os_error(error.raw_os_error()));
-            }
+    let dso_debug = snapshot.linux.take().and_then(|linux| linux.dso_debug);
+    finish_modules(target, &mut image, dso_debug.as_ref());
+    let memory = match held {
+        Some(memory) => Source::Held { memory, copied: arena, expired: tracer.expired() },
+        None => Source::Arena(arena),
+    };
+    let dso_debug = match dso_debug {
+        Some(list) if !image.list_is_of_the_window => {
+            list_of_the_window(&list, &memory, target, &image, &mut snapshot.soft_errors)
         }
-    }
+        found => found,
+    };
+    let kept = if keep { image.copy(dso_debug.clone()).ok() } else { None };
+    let kept = kept.map(|image| Kept { image, spare_text, system, registers, tasks, arena: None });
+    let clock = Clock::new();
+    fill_threads(target, &threads, clock, &mut snapshot);
     snapshot.process = Process {
         pid: target.pid.unsigned_abs(),
         parent_pid: Some(target.stat.parent),
@@ -50,22 +57,53 @@ pub fn complete(
     }
     snapshot.modules = with_user_modules(image.modules, &options.user_modules);
     snapshot.annotations.clone_from(&options.annotations);
-    let mut facts = image.facts;
-    facts.maps = Some(image.maps_text);
-    facts.dso_debug = snapshot.linux.take().and_then(|linux| linux.dso_debug);
-    snapshot.linux = Some(facts);
+    snapshot.linux = Some(LinuxFacts { maps: Some(image.maps_text), dso_debug, ..image.facts });
     snapshot.soft_errors.extend(image.soft_errors);
     snapshot.soft_errors.extend(image.module_errors);
     snapshot.handles = handles(target, &mut snapshot.soft_errors);
-    let memory = match held {
-        Some(memory) => Source::Held { memory, copied: arena, expired: tracer.expired() },
-        None => Source::Arena(arena),
-    };
     let plan = match options.memory.only_stacks_referring_to {
         Some(range) => only_referring(&plan, whole(range, &snapshot), &mut snapshot, &memory),
         None => plan,
     };
-    Capture { snapshot, plan, memory, stopped, tracer }
+    Capture { snapshot, plan, memory, stopped, tracer, kept }
+}
+
+/// Names, times and the like, which were read before the stop, or are read now of threads that have come since.
+fn fill_threads(target: &Target, known: &ThreadTable, clock: Clock, snapshot: &mut Snapshot) {
+    for thread in &mut snapshot.threads {
+        let Ok(tid) = libc::pid_t::try_from(thread.id) else { continue };
+        match known.get(tid).cloned().map_or_else(|| ThreadFacts::read(target.pid, tid), Ok) {
+            Ok(facts) => facts.fill(thread, clock),
+            Err(error) => {
+                let soft = SoftError::new(Stage::ThreadFacts, "name and times of a thread could not be read");
+                snapshot.soft_errors.push(soft.thread(thread.id).os_error(error.raw_os_error()));
+            }
+        }
+    }
+}
+
+/// The loader's list, which was read before the stop, if it was the same in the window. The dump has the memory that the
+/// list is made of; so this takes no time of the window. A list that had changed is read anew, from memory as it is now.
+fn list_of_the_window(
+    list: &DsoDebug,
+    memory: &Source,
+    target: &Target,
+    image: &Image,
+    soft_errors: &mut Vec<SoftError>,
+) -> Option<DsoDebug> {
+    if let Some(list) = loader::revalidate(list.clone(), memory) {
+        return Some(list);
+    }
+    let mut errors = Vec::new();
+    let found = loader::read(&image.auxv, &image.memory(target.live_tid, false), &mut errors);
+    if found.as_ref() == Some(list) {
+        // A list that is corrupt, or whose memory the dump has no room for.
+        return found;
+    }
+    let message = "the loader's list changed during the capture; the one in the dump is from after the standstill";
+    soft_errors.push(SoftError::new(Stage::Loader, message).range(list.address, 0));
+    soft_errors.extend(errors);
+    found
 }
 
 /// `range`, or when its size is 0 the module or else the mapping that it lies in.

@@ -80,6 +80,9 @@ impl Drop for Pages {
     }
 }
 
+/// The arena is made ready up to this size; beyond, its pages come as they are touched.
+const MOST_PREPARED: usize = 64 << 20;
+
 /// Where a planned range lies in the arena, and which of its bytes came.
 #[derive(Debug, Clone, Copy)]
 struct Piece {
@@ -99,11 +102,14 @@ pub struct Arena {
 }
 
 impl Arena {
-    /// Reserves room for `capacity` bytes and has the first `expected` of them ready.
-    pub fn new(capacity: usize, expected: usize) -> io::Result<Self> {
-        let pages = Pages::new(capacity)?;
-        pages.prefault(expected);
-        Ok(Self { pages, used: 0, pieces: Vec::with_capacity(4096) })
+    /// Reserves room for `capacity` bytes. It costs nothing until it is used.
+    pub fn new(capacity: usize) -> io::Result<Self> {
+        Ok(Self { pages: Pages::new(capacity)?, used: 0, pieces: Vec::new() })
+    }
+
+    /// Has room for `expected` bytes ready, so that copying as many need not wait for memory.
+    pub fn prepare(&mut self, expected: usize) {
+        self.pages.prefault(expected.min(MOST_PREPARED));
     }
 
     /// Copies all ranges of `plan` out of `memory`, in few system calls, in addition to what was copied before, which
@@ -127,6 +133,7 @@ impl Arena {
             requests.push(ReadRequest::new(range.start, buffer));
         }
         memory.read_batch(&mut requests);
+        self.pieces.reserve(requests.len());
         let mut offset = self.used;
         for (request, range) in requests.iter_mut().zip(plan.ranges()) {
             note_pieces(&mut self.pieces, request, range, offset, memory, page_size, soft_errors);
@@ -145,6 +152,12 @@ impl Arena {
     /// Whether the arena holds every byte of `plan`.
     pub fn holds(&self, plan: &MemoryPlan) -> bool {
         plan.ranges().iter().all(|range| self.holds_range(range.start, range.end()))
+    }
+
+    /// Forgets what was copied, and keeps the room for other bytes.
+    pub fn clear(&mut self) {
+        self.used = 0;
+        self.pieces.clear();
     }
 
     fn holds_range(&self, mut start: u64, end: u64) -> bool {
@@ -231,6 +244,11 @@ impl MemorySource for Arena {
         }
         ReadOutcome::complete(done)
     }
+
+    fn slice(&self, address: u64, size: usize) -> &[u8] {
+        let piece = self.piece_at(address).unwrap_or_default();
+        piece.get(..size).unwrap_or(piece)
+    }
 }
 
 #[cfg(test)]
@@ -249,7 +267,7 @@ mod tests {
         let mut source = BufferSource::new();
         assert!(source.insert(0x1000, (0..=255).collect()));
         assert!(source.insert(0x8000, vec![7; 0x3000]));
-        let mut arena = Arena::new(16, 16).unwrap();
+        let mut arena = Arena::new(16).unwrap();
         let mut errors = Vec::new();
         let (first, second) = (plan(&[(0x1010, 0x20)]), plan(&[(0x1030, 0x10), (0x8000, 0x3000)]));
         arena.copy(&first, &source, 0x1000, &mut errors).unwrap();
@@ -258,6 +276,9 @@ mod tests {
         assert!(arena.holds(&plan(&[(0x1010, 0x30), (0x8000, 0x3000)])));
         assert!(!arena.holds(&plan(&[(0x1010, 0x31)])));
         let mut buffer = [0; 0x30];
+        assert_eq!(arena.slice(0x1018, 8), (0x18..0x20).collect::<Vec<u8>>());
+        assert_eq!(arena.slice(0x1020, 0x100).len(), 0x10, "up to the end of the piece");
+        assert_eq!(arena.slice(0x1040, 1), b"");
         assert_eq!(arena.read(0x1010, &mut buffer), ReadOutcome::complete(0x30));
         assert_eq!(buffer.to_vec(), (0x10..0x40).collect::<Vec<u8>>());
         assert_eq!(errors, []);
@@ -269,7 +290,7 @@ mod tests {
         assert!(source.insert(0x1000, vec![1; 0x1800]));
         assert!(source.insert(0x4000, vec![2; 0x1000]));
         assert!(source.insert(0x9000, vec![3; 0x10]));
-        let mut arena = Arena::new(16, 16).unwrap();
+        let mut arena = Arena::new(16).unwrap();
         let mut errors = Vec::new();
         arena
             .copy(&plan(&[(0x1800, 0x3800), (0x9000, 0x10), (0xa000, 8)]), &source, 0x1000, &mut errors)

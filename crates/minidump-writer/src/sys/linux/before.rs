@@ -2,11 +2,13 @@
 
 use super::arena::Arena;
 use super::auxv::Auxv;
+use super::expected;
+use super::kept::Kept;
 use super::loader;
 use super::maps::{self, Mapping};
 use super::memory::ProcessMemory;
-use super::modules::read_modules;
-use super::proc_fs::{Stat, read_maps, read_text};
+use super::modules::{read_modules, same_modules};
+use super::proc_fs::{read_maps, read_text};
 use super::registers::RegisterReader;
 use super::smaps::Smaps;
 use super::system;
@@ -14,18 +16,18 @@ use super::target::Target;
 use super::target_files::TargetFiles;
 use super::task_list::TaskList;
 use super::thread_facts::ThreadTable;
-use crate::snapshot::{Cpu, DsoDebug, LinuxFacts, MemoryMode, Module, SoftError, Stage, System};
+use crate::snapshot::{Cpu, DsoDebug, LinuxFacts, MemoryMode, Module, Process, Region, Snapshot, SoftError, Stage, System};
 use crate::{AuxvOverride, DumpOptions, Error};
 use std::fs::File;
-use std::io::Read;
+use std::io::{self, Read};
 use std::path::PathBuf;
 
-/// Stack and code that any thread has, for sizing the arena, in bytes. More would be memory that most targets never need.
-const EXPECTED_PER_THREAD: usize = 6 << 10;
-/// The arena is made ready up to this size; beyond, its pages come as they are touched.
-const MOST_PREFAULTED: usize = 64 << 20;
+/// Room beyond the memory map of before the stop, so that its text in the window need not wait for memory, in bytes.
+const MORE_MAPS: usize = 8 << 10;
 /// Address space that is reserved for the arena.
 const ARENA_RESERVE: usize = 320 << 20;
+/// Address space for it where that much cannot be had. It grows.
+const ARENA_MINIMUM: usize = 1 << 20;
 
 /// What belongs to one program image: replaced as a whole when the target calls exec.
 #[derive(Debug)]
@@ -50,6 +52,8 @@ pub struct Image {
     pub dso_debug: Option<DsoDebug>,
     /// False when the modules were read from memory alone, without the files they came from.
     pub modules_are_final: bool,
+    /// The loader's list was read while the target stood still.
+    pub list_is_of_the_window: bool,
     /// What could not be read of the texts.
     pub soft_errors: Vec<SoftError>,
     /// What could not be read of the modules and the loader's list.
@@ -63,7 +67,7 @@ impl Image {
         // Opened first: all that is read afterwards belongs to the same image if this file still reads in the end.
         let maps_file = target.open("maps")?;
         let mut soft_errors = Vec::new();
-        let mut maps_text = Vec::with_capacity(64 << 10);
+        let mut maps_text = Vec::new();
         read_maps(&maps_file, &mut maps_text)
             .map_err(|source| Error::ProcFile { path: target.proc("maps"), source })?;
         let mut mappings = Vec::new();
@@ -73,29 +77,97 @@ impl Image {
             soft_errors.push(SoftError::new(Stage::MemoryMap, message));
         }
         let files = if traced { None } else { TargetFiles::open(target.live_tid).ok() };
-        let facts = facts(target, files.as_ref(), &mut soft_errors);
-        let mut parsed = Auxv::parse(facts.auxv.as_deref().unwrap_or_default());
-        if let Some(known) = auxv {
-            parsed.replace_known(known);
-        }
+        let mut facts = facts(target, &mut soft_errors);
+        facts.lsb_release = files.as_ref().and_then(release_text);
         let executable = std::fs::read_link(target.proc("exe"));
         let mut image = Self {
             maps_file,
             mem_file: File::open(target.proc("mem")).ok(),
             maps_text,
             mappings,
-            auxv: parsed,
+            auxv: Auxv::default(),
             facts,
             executable: executable.ok().map(|path| path.into_os_string().into_encoded_bytes()),
             modules: Vec::new(),
             dso_debug: None,
             modules_are_final: !traced,
+            list_is_of_the_window: traced,
             soft_errors,
             module_errors: Vec::new(),
         };
+        image.parse_auxv(auxv);
         let memory = image.memory(target.live_tid, traced);
         image.read_modules(&memory, files.as_ref());
         Ok(image)
+    }
+
+    /// This image for another capture, without what that has to read again. `dso_debug` is the loader's list.
+    pub fn copy(&self, dso_debug: Option<DsoDebug>) -> io::Result<Self> {
+        let lsb_release = self.facts.lsb_release.clone();
+        Ok(Self {
+            maps_file: self.maps_file.try_clone()?,
+            mem_file: self.mem_file.as_ref().map(File::try_clone).transpose()?,
+            maps_text: self.maps_text.clone(),
+            mappings: self.mappings.clone(),
+            auxv: self.auxv,
+            facts: LinuxFacts { lsb_release, ..LinuxFacts::default() },
+            executable: self.executable.clone(),
+            modules: self.modules.clone(),
+            dso_debug,
+            modules_are_final: true,
+            list_is_of_the_window: false,
+            soft_errors: Vec::new(),
+            module_errors: self.module_errors.clone(),
+        })
+    }
+
+    /// Reads what may have changed since an earlier capture. `spare_text` is room for the text of the memory map. Returns
+    /// false when the process runs another program now.
+    pub fn renew(
+        &mut self,
+        target: &Target,
+        auxv: Option<AuxvOverride>,
+        spare_text: &mut Vec<u8>,
+    ) -> bool {
+        if read_maps(&self.maps_file, spare_text).is_err() || spare_text.is_empty() {
+            return false;
+        }
+        let same = *spare_text == self.maps_text || self.take_map(spare_text);
+        let release = self.facts.lsb_release.take();
+        self.facts = facts(target, &mut self.soft_errors);
+        self.facts.lsb_release = release;
+        self.parse_auxv(auxv);
+        let memory = self.memory(target.live_tid, false);
+        if same {
+            let known = self.dso_debug.take().and_then(|list| loader::revalidate(list, &memory));
+            self.dso_debug = known.or_else(|| loader::read(&self.auxv, &memory, &mut self.soft_errors));
+        } else {
+            self.read_modules(&memory, TargetFiles::open(target.live_tid).ok().as_ref());
+        }
+        true
+    }
+
+    fn parse_auxv(&mut self, known: Option<AuxvOverride>) {
+        self.auxv = Auxv::parse(self.facts.auxv.as_deref().unwrap_or_default());
+        if let Some(known) = known {
+            self.auxv.replace_known(known);
+        }
+    }
+
+    /// Takes over the memory map in `text`, which afterwards holds the text of the old one. Returns whether the modules
+    /// of the old map are those of the new one.
+    pub fn take_map(&mut self, text: &mut Vec<u8>) -> bool {
+        let mut mappings = Vec::with_capacity(self.mappings.len() + 64);
+        maps::parse(text, &mut mappings);
+        let same = same_modules(&self.mappings, &self.maps_text, &mappings, text);
+        std::mem::swap(&mut self.maps_text, text);
+        self.mappings = mappings;
+        same
+    }
+
+    /// The mappings as regions. Names are allocations; they are filled in after the window.
+    pub fn nameless_regions(&self) -> Vec<Region> {
+        self.mappings.iter().map(|mapping| mapping.to_nameless_region(&self.maps_text)).collect()
     }
 
     /// The image's memory, seen through thread `tid`.
@@ -120,6 +192,10 @@ impl Image {
 pub struct Before {
     /// The program image.
     pub image: Image,
+    /// Its mappings as regions without names.
+    pub regions: Vec<Region>,
+    /// Room for the memory map as it is in the window.
+    pub spare_text: Vec<u8>,
     /// Facts of the threads there were.
     pub threads: ThreadTable,
     /// Marks of the mappings, for dumps of more than stacks.
@@ -135,26 +211,50 @@ pub struct Before {
 }
 
 impl Before {
-    /// Reads it all.
-    pub fn read(target: &Target, options: &DumpOptions) -> Result<Self, Error> {
+    /// Reads it all, but for what an earlier capture of the same process has left and still holds.
+    pub fn read(target: &Target, options: &DumpOptions, kept: Option<Kept>) -> Result<Self, Error> {
         let pid = target.pid;
-        let mut image = Image::read(target, options.auxv, false)?;
+        let kept = kept.and_then(|kept| kept.renewed(target, options));
+        let kept = kept.map_or_else(|| Self::read_anew(target, options), Ok)?;
+        let Kept { mut image, mut spare_text, system, registers, mut tasks, arena } = kept;
         let smaps = read_smaps(target, options, &mut image.soft_errors);
-        refuse_other_programs(target)?;
-        let mut tasks = TaskList::open(pid).map_err(|_| Error::TargetGone { pid })?;
         let mut tids = Vec::new();
         tasks.list(&mut tids).map_err(|_| Error::TargetGone { pid })?;
         let threads = ThreadTable::read(pid, &tids);
-        let expected = (threads.len() * EXPECTED_PER_THREAD + (256 << 10)).min(MOST_PREFAULTED);
-        let arena = Arena::new(ARENA_RESERVE, expected)
-            .or_else(|_| Arena::new(expected, expected))
+        let mut arena = arena
+            .map_or_else(|| Arena::new(ARENA_RESERVE).or_else(|_| Arena::new(ARENA_MINIMUM)), Ok)
             .map_err(|source| Error::Memory { pid, source })?;
-        let system = system::system();
+        let mut likely = Snapshot::new(Process { pid: pid.unsigned_abs(), ..Process::default() }, system);
+        likely.regions = image.nameless_regions();
+        likely.linux = Some(LinuxFacts { dso_debug: image.dso_debug.take(), ..LinuxFacts::default() });
+        arena.prepare(expected::size(target, &tids, &mut likely, options));
+        let Snapshot { regions, linux, system, .. } = likely;
+        image.dso_debug = linux.and_then(|linux| linux.dso_debug);
+        make_room(&mut spare_text, image.maps_text.len() + MORE_MAPS);
+        Ok(Self { image, regions, spare_text, threads, smaps, system, registers, tasks, arena })
+    }
+
+    fn read_anew(target: &Target, options: &DumpOptions) -> Result<Kept, Error> {
+        let pid = target.pid;
+        let image = Image::read(target, options.auxv, false)?;
+        refuse_other_programs(target)?;
+        let tasks = TaskList::open(pid).map_err(|_| Error::TargetGone { pid })?;
+        let system = system::system(image.facts.cpu_info.as_deref());
         let Cpu::Amd64 { xsave, .. } = &system.cpu else {
             return Err(Error::UnsupportedProgram { pid, what: "foreign" });
         };
         let registers = RegisterReader::new(xsave.clone());
-        Ok(Self { image, threads, smaps, system, registers, tasks, arena })
+        Ok(Kept { image, spare_text: Vec::new(), system, registers, tasks, arena: None })
+    }
+}
+
+/// Gives `text` room for `size` bytes, and writes to it, so that the kernel need not provide it page by page in the
+/// window.
+fn make_room(text: &mut Vec<u8>, size: usize) {
+    if text.len() < size {
+        text.clear();
+        text.reserve_exact(size);
+        text.resize(size, 0);
     }
 }
 
@@ -175,8 +275,8 @@ fn read_smaps(target: &Target, options: &DumpOptions, soft_errors: &mut Vec<Soft
     read.ok()
 }
 
-/// The texts that the dump keeps whole.
-fn facts(target: &Target, files: Option<&TargetFiles>, soft_errors: &mut Vec<SoftError>) -> LinuxFacts {
+/// The texts that the dump keeps whole, but for the name of the distribution, which lies in a file of the target.
+fn facts(target: &Target, soft_errors: &mut Vec<SoftError>) -> LinuxFacts {
     let mut text = |path: PathBuf| match read_text(&path) {
         Ok(text) => Some(text),
         Err(error) => {
@@ -190,13 +290,10 @@ fn facts(target: &Target, files: Option<&TargetFiles>, soft_errors: &mut Vec<Sof
         status: (!target.status.is_empty()).then(|| target.status.clone()),
         cmdline: text(target.proc("cmdline")),
         environ: text(target.proc("environ")),
-        environ_address: Stat::read(target.proc("stat"))
-            .ok()
-            .map(|stat| stat.environ_start)
-            .filter(|at| *at != 0),
+        environ_address: Some(target.stat.environ_start).filter(|at| *at != 0),
         auxv: text(target.proc("auxv")),
         limits: text(target.proc("limits")),
-        lsb_release: files.and_then(release_text),
+        lsb_release: None,
         maps: None,
         dso_debug: None,
     }

@@ -7,8 +7,10 @@ use super::modules::Batch;
 use super::modules::bytes::{c_string, u32_at, u64_at};
 use super::modules::dynamic::{Dynamic, MAX_DYNAMIC};
 use super::modules::elf_image::{Class, MAX_PROGRAM_HEADERS, PAGE_SIZE, Segments};
+use ahead::Ahead;
 use minidump_snapshot::{DsoDebug, LinkMap, MemorySource, SoftError, Stage};
-use std::collections::HashSet;
+
+mod ahead;
 
 /// Most entries of the list that are followed.
 const MAX_ENTRIES: usize = 4096;
@@ -143,20 +145,21 @@ fn walk(dso_debug: &mut DsoDebug, memory: &dyn MemorySource, soft_errors: &mut V
         let error = SoftError::new(Stage::Loader, message).range(address, LINK_MAP_SIZE as u64);
         soft_errors.push(error);
     };
-    let mut seen = HashSet::new();
+    // Sorted. Mostly each address is the largest yet.
+    let mut seen = Vec::new();
+    let mut ahead = Ahead::new(memory);
     let mut address = dso_debug.map;
     while address != 0 {
         let count = dso_debug.link_maps.len();
         if count >= MAX_ENTRIES {
             return fail(format!("the loader's list was followed for {MAX_ENTRIES} entries only"), address);
         }
-        if !seen.insert(address) {
+        let Err(place) = seen.binary_search(&address) else {
             return fail(format!("the loader's list leads back into itself after {count} entries"), address);
-        }
-        let mut bytes = [0; LINK_MAP_SIZE];
-        let outcome = memory.read(address, &mut bytes);
-        let parsed = parse_link_map(address, bytes.get(..outcome.done).unwrap_or_default());
-        let Some((entry, next)) = parsed.filter(|_| outcome.done == LINK_MAP_SIZE) else {
+        };
+        seen.insert(place, address);
+        let bytes = ahead.get::<LINK_MAP_SIZE>(address);
+        let Some((entry, next)) = bytes.and_then(|bytes| parse_link_map(address, bytes)) else {
             return fail(
                 format!("the loader's list leads to unreadable memory after {count} entries"),
                 address,
@@ -226,7 +229,8 @@ pub fn revalidate(old: DsoDebug, memory: &dyn MemorySource) -> Option<DsoDebug> 
             let now = parse_link_map(entry.address, batch.get(FIXED + index));
             let same_name = batch.get(FIXED + entries.len() + index).strip_prefix(entry.name.as_slice());
             now.is_some_and(|(now, now_next)| {
-                LinkMap { name: entry.name.clone(), ..now } == *entry && now_next == next
+                (now.base, now.name_address, now.dynamic) == (entry.base, entry.name_address, entry.dynamic)
+                    && now_next == next
             }) && same_name.is_some_and(|rest| rest == b"\0" || entry.name_address == 0)
         });
     (same_head && same_list).then_some(old)

@@ -5,15 +5,21 @@
 //! points into it, so nothing is allocated per line.
 
 use minidump_snapshot::{Protection, Region, RegionKind};
+use numbers::{decimal, hexadecimal};
 use std::borrow::Cow;
 use std::io::BufRead;
 use std::ops::Range;
+
+mod numbers;
 
 /// What the kernel appends to the path of a file whose name is gone (`fs/d_path.c`).
 const DELETED_SUFFIX: &[u8] = b" (deleted)";
 
 /// How the kernel writes a newline in a path (`seq_path` with "\n" as the characters to escape).
 const ESCAPED_NEWLINE: &[u8] = b"\\012";
+
+/// Bytes of a line: not less than most lines have, so that room for as many as fit the text is never too much.
+const USUAL_LINE: usize = 100;
 
 /// One line of the memory map.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,6 +55,12 @@ impl Mapping {
         self.start <= address && address < self.end
     }
 
+    /// Whether there is a name.
+    #[must_use]
+    pub fn has_name(&self) -> bool {
+        !self.name.is_empty()
+    }
+
     /// The name exactly as in `text`, which must be the text this mapping was parsed from; empty when there is none.
     #[must_use]
     pub fn name<'t>(&self, text: &'t [u8]) -> &'t [u8] {
@@ -75,12 +87,15 @@ impl Mapping {
     /// Whether a file (or shared memory object, or device) backs the mapping.
     #[must_use]
     pub fn is_file(&self, text: &[u8]) -> bool {
-        self.name(text).first() == Some(&b'/')
+        self.has_name() && self.name(text).first() == Some(&b'/')
     }
 
     /// What backs the mapping.
     #[must_use]
     pub fn kind(&self, text: &[u8]) -> RegionKind {
+        if self.inode == 0 && !self.has_name() {
+            return RegionKind::Anonymous;
+        }
         match self.name(text) {
             b"[stack]" => RegionKind::Stack,
             b"[heap]" => RegionKind::Heap,
@@ -135,6 +150,7 @@ pub fn index_of(mappings: &[Mapping], address: u64) -> Option<usize> {
 /// overlaps (when it was before). Returns how many lines were skipped: malformed ones, and ones that are out of
 /// order or overlap the line before, as happens when the target maps memory between two reads of the file.
 pub fn parse(text: &[u8], out: &mut Vec<Mapping>) -> usize {
+    out.reserve(text.len() / USUAL_LINE);
     let mut skipped = 0;
     let mut floor = out.last().map_or(0, |mapping| mapping.end);
     let mut rest = text;
@@ -154,63 +170,63 @@ pub fn parse(text: &[u8], out: &mut Vec<Mapping>) -> usize {
 /// Parses one line at the start of `rest`, which is a tail of `text`, and moves `rest` behind it.
 fn parse_line(text: &[u8], rest: &mut &[u8]) -> Option<Mapping> {
     let fields = parse_fields(rest);
-    while let Some(tail) = rest.strip_prefix(b" ") {
-        *rest = tail;
-    }
+    skip_blanks(rest);
     let name_start = text.len() - rest.len();
-    let mut name_end = name_start + rest.skip_until(b'\n').unwrap_or_default();
-    if name_end > name_start && text.get(name_end - 1) == Some(&b'\n') {
-        name_end -= 1;
+    let mut name_end = name_start;
+    if let Some(tail) = rest.strip_prefix(b"\n") {
+        *rest = tail;
+    } else {
+        name_end += rest.skip_until(b'\n').unwrap_or_default();
+        if name_end > name_start && text.get(name_end - 1) == Some(&b'\n') {
+            name_end -= 1;
+        }
     }
     let mut mapping = fields?;
     mapping.name = u32::try_from(name_start).ok()?..u32::try_from(name_end).ok()?;
     Some(mapping)
 }
 
+/// Moves `rest` behind the blanks at its start: the kernel pads most lines with some twenty of them.
+fn skip_blanks(rest: &mut &[u8]) {
+    while let Some(tail) = rest.strip_prefix(b"        ") {
+        *rest = tail;
+    }
+    while let Some(tail) = rest.strip_prefix(b" ") {
+        *rest = tail;
+    }
+}
+
 /// Parses the fields before the name. Never consumes a newline, so that the caller finds the end of a bad line.
 fn parse_fields(rest: &mut &[u8]) -> Option<Mapping> {
-    let start = number(rest, 16, b'-')?;
-    let end = number(rest, 16, b' ')?;
+    let start = hexadecimal(rest, b'-')?;
+    let end = hexadecimal(rest, b' ')?;
     let (protection, shared) = permissions(rest)?;
-    let offset = number(rest, 16, b' ')?;
-    let major = u32::try_from(number(rest, 16, b':')?).ok()?;
-    let minor = u32::try_from(number(rest, 16, b' ')?).ok()?;
-    let inode = last_number(rest)?;
-    (start < end).then_some(Mapping {
+    let (offset, device, inode) = parse_file(rest)?;
+    let ends_well = matches!(rest.first(), None | Some(b' ' | b'\n'));
+    (start < end && ends_well).then_some(Mapping {
         start,
         end,
         protection,
         shared,
         offset,
-        device: (major, minor),
+        device,
         inode,
         name: 0..0,
     })
 }
 
-/// A number of base `radix` and the `terminator` behind it.
-fn number(rest: &mut &[u8], radix: u32, terminator: u8) -> Option<u64> {
-    let value = digits(rest, radix)?;
-    *rest = rest.strip_prefix(&[terminator])?;
-    Some(value)
-}
-
-/// The inode: a decimal number with a blank, the end of the line or the end of the text behind it.
-fn last_number(rest: &mut &[u8]) -> Option<u64> {
-    let value = digits(rest, 10)?;
-    matches!(rest.first(), None | Some(b' ' | b'\n')).then_some(value)
-}
-
-fn digits(rest: &mut &[u8], radix: u32) -> Option<u64> {
-    let mut value = 0u64;
-    let mut any = false;
-    while let Some((&byte, tail)) = rest.split_first() {
-        let Some(digit) = char::from(byte).to_digit(radix) else { break };
-        value = value.checked_mul(u64::from(radix))?.checked_add(u64::from(digit))?;
-        any = true;
+/// Parses offset, device and inode.
+fn parse_file(rest: &mut &[u8]) -> Option<(u64, (u32, u32), u64)> {
+    // Most mappings are of no file. The inode must end here: as the start of a larger one, the 0 is not that number.
+    let no_file = rest.strip_prefix(b"00000000 00:00 0");
+    if let Some(tail) = no_file.filter(|tail| !tail.first().is_some_and(u8::is_ascii_digit)) {
         *rest = tail;
+        return Some((0, (0, 0), 0));
     }
-    any.then_some(value)
+    let offset = hexadecimal(rest, b' ')?;
+    let major = u32::try_from(hexadecimal(rest, b':')?).ok()?;
+    let minor = u32::try_from(hexadecimal(rest, b' ')?).ok()?;
+    Some((offset, (major, minor), decimal(rest)?))
 }
 
 /// The four letters of the access rights and the blank behind them.
@@ -234,7 +250,8 @@ fn permissions(rest: &mut &[u8]) -> Option<(Protection, bool)> {
 }
 
 fn has_escape(name: &[u8]) -> bool {
-    name.windows(ESCAPED_NEWLINE.len()).any(|window| window == ESCAPED_NEWLINE)
+    // Few names have a backslash at all.
+    name.contains(&b'\\') && name.windows(ESCAPED_NEWLINE.len()).any(|window| window == ESCAPED_NEWLINE)
 }
 
 fn unescape(name: &[u8]) -> Cow<'_, [u8]> {

@@ -11,21 +11,28 @@ mod after;
 mod arena;
 mod auxv;
 mod before;
+#[cfg(feature = "bench-internals")]
+pub mod bench;
+mod blame;
 mod cow;
+mod expected;
 mod handles;
 mod hold;
+mod kept;
 mod loader;
 mod maps;
 mod memory;
 mod modules;
 #[cfg(feature = "convert")]
 pub mod offline;
+mod pauses;
 mod plain_thread;
 mod proc_fs;
 mod ptrace;
 mod registers;
 mod smaps;
 mod source;
+mod stopped_threads;
 mod system;
 mod target;
 mod target_files;
@@ -38,6 +45,7 @@ mod window;
 use crate::snapshot::{MemoryPlan, Snapshot};
 use crate::{DumpOptions, Error, Pid};
 use before::Before;
+use kept::Kept;
 pub use memory::ProcessMemory;
 use source::Source;
 use std::time::Duration;
@@ -56,6 +64,7 @@ pub struct Capture {
     /// How long the target stood still, if it runs again.
     stopped: Duration,
     tracer: Tracer,
+    kept: Option<Kept>,
 }
 
 impl Capture {
@@ -64,9 +73,52 @@ impl Capture {
         self.memory.holds(&self.plan)
     }
 
+    /// The captured process.
+    pub fn pid(&self) -> Pid {
+        Pid::try_from(self.snapshot.process.pid).unwrap_or_default()
+    }
+
     /// Lets go of what was held for the sake of `memory`. Returns how long the target stood still.
     pub fn finish(self) -> Duration {
         self.tracer.finish().unwrap_or(self.stopped)
+    }
+
+    /// As [`finish`](Self::finish); what may serve another capture goes back to `session`.
+    pub fn finish_into(mut self, session: &mut Session) -> Duration {
+        session.kept = self.kept.take().map(|kept| Kept { arena: Some(self.memory.into_arena()), ..kept });
+        self.tracer.finish().unwrap_or(self.stopped)
+    }
+}
+
+/// Captures of one process, time after time.
+#[derive(Debug)]
+pub struct Session {
+    /// The process or thread that was asked for.
+    pid: Pid,
+    /// When the process started, in ticks since the machine did: tells it from a later one with the same id.
+    start: u64,
+    kept: Option<Kept>,
+}
+
+impl Session {
+    /// A session for process `pid`, or the process of thread `pid`.
+    ///
+    /// # Errors
+    /// When the process cannot be captured at all.
+    pub fn open(pid: Pid) -> Result<Self, Error> {
+        Ok(Self { pid, start: Target::examine(pid)?.stat.start, kept: None })
+    }
+
+    /// Captures the process as it is now.
+    ///
+    /// # Errors
+    /// As [`capture`]; also when the process is another one with the same id.
+    pub fn capture(&mut self, options: &DumpOptions) -> Result<Capture, Error> {
+        let target = Target::examine(self.pid)?;
+        if target.stat.start != self.start {
+            return Err(Error::TargetGone { pid: self.pid });
+        }
+        capture_target(&target, options, self.kept.take(), true)
     }
 }
 
@@ -75,8 +127,16 @@ impl Capture {
 /// # Errors
 /// When the process cannot be captured at all; what is merely missing is in the snapshot's soft errors.
 pub fn capture(pid: Pid, options: &DumpOptions) -> Result<Capture, Error> {
-    let target = Target::examine(pid)?;
-    let before = Before::read(&target, options)?;
-    let (before, window, tracer) = Tracer::start(&target, before, options)?;
-    Ok(after::complete(&target, options, before, window, tracer))
+    capture_target(&Target::examine(pid)?, options, None, false)
+}
+
+fn capture_target(
+    target: &Target,
+    options: &DumpOptions,
+    kept: Option<Kept>,
+    keep: bool,
+) -> Result<Capture, Error> {
+    let before = Before::read(target, options, kept)?;
+    let (before, window, tracer) = Tracer::start(target, before, options)?;
+    Ok(after::complete(target, options, before, window, tracer, keep))
 }

@@ -7,9 +7,13 @@ use std::path::Path;
 /// Most that is read of a text the target can make as long as it likes (environ, cmdline).
 pub const TEXT_LIMIT: u64 = 4 << 20;
 
+/// Room that most files of /proc fit into, in bytes. Without it the standard library asks for 32 bytes first, and for each
+/// of a dozen small reads the kernel may make the text anew.
+const USUAL_SIZE: usize = 4 << 10;
+
 /// Reads a /proc file whole, up to [`TEXT_LIMIT`] bytes.
 pub fn read_text(path: impl AsRef<Path>) -> io::Result<Vec<u8>> {
-    let mut text = Vec::new();
+    let mut text = Vec::with_capacity(USUAL_SIZE);
     File::open(path)?.take(TEXT_LIMIT).read_to_end(&mut text)?;
     Ok(text)
 }

@@ -31,6 +31,14 @@ pub fn seize(tid: pid_t) -> io::Result<()> {
     request(libc::PTRACE_SEIZE, tid, 0, 0).map(drop)
 }
 
+/// Whether `tid` is (still) a thread of process `pid`. It is not when the thread has ended and its id was used again.
+pub fn is_thread_of(pid: pid_t, tid: pid_t) -> bool {
+    // SAFETY: signal 0 only asks whether the thread exists in that process.
+    let result = unsafe { libc::syscall(libc::SYS_tgkill, pid, tid, 0) };
+    // EPERM: there is such a thread, and signals to it are forbidden.
+    result == 0 || io::Error::last_os_error().raw_os_error() != Some(libc::ESRCH)
+}
+
 /// Asks a seized thread to stop. No signal is involved, so neither the thread nor its parent notices.
 pub fn interrupt(tid: pid_t) -> io::Result<()> {
     request(libc::PTRACE_INTERRUPT, tid, 0, 0).map(drop)

@@ -32,6 +32,13 @@ impl Source {
 }
 
 impl Source {
+    /// What was copied of it.
+    pub fn into_arena(self) -> Arena {
+        match self {
+            Self::Arena(arena) | Self::Held { copied: arena, .. } => arena,
+        }
+    }
+
     /// What to tell of memory that could not be read while the dump was written, when its list of soft errors was
     /// finished: the file has it in its table of holes.
     pub fn holes_note(&self, count: u64, bytes: u64) -> Option<SoftError> {
@@ -58,6 +65,13 @@ impl MemorySource for Source {
                 // It may have been let go during the read: then the bytes are not of one instant.
                 if expired.is_set() { ReadOutcome { done: 0, end: ReadEnd::Gone } } else { outcome }
             }
+        }
+    }
+
+    fn slice(&self, address: u64, size: usize) -> &[u8] {
+        match self {
+            Self::Arena(arena) => arena.slice(address, size),
+            Self::Held { .. } => &[],
         }
     }
 }
@@ -101,7 +115,7 @@ mod tests {
         let address = bytes.as_ptr() as u64;
         let mut source = BufferSource::new();
         assert!(source.insert(address + 16, vec![0xee; 16]));
-        let mut arena = Arena::new(16, 16).unwrap();
+        let mut arena = Arena::new(16).unwrap();
         let range = PlannedRange { start: address + 16, size: 16, purpose: Purpose::Full };
         arena
             .copy(&MemoryPlan::from_ranges(vec![range], Vec::new()), &source, 4096, &mut Vec::new())

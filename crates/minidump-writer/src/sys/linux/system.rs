@@ -9,8 +9,9 @@ use std::ffi::{CStr, c_char, c_long};
 /// XCR0 bits of x87 and SSE, whose state lies in the FXSAVE image.
 const LEGACY_COMPONENTS: u8 = 2;
 
-/// Collects the facts. None of them depends on the target.
-pub fn system() -> System {
+/// Collects the facts. None of them depends on the target. `cpu_info` is the text of /proc/cpuinfo: to make it, the
+/// kernel asks each processor, so it is read once only.
+pub fn system(cpu_info: Option<&[u8]>) -> System {
     // SAFETY: utsname is an array of bytes; all zeros is a valid value.
     let mut name: libc::utsname = unsafe { std::mem::zeroed() };
     // SAFETY: `name` is live; on failure it stays all zeros, which are empty strings.
@@ -23,7 +24,7 @@ pub fn system() -> System {
         description: parts.join(" "),
         cpu: cpu(),
         cpu_count: u32::try_from(configuration(libc::_SC_NPROCESSORS_CONF)).unwrap_or(1).max(1),
-        cpu_max_mhz: max_mhz(),
+        cpu_max_mhz: max_mhz(cpu_info),
         page_size: page_size(),
         build: format!("minidump-writer {} {}", env!("CARGO_PKG_VERSION"), std::env::consts::ARCH),
     }
@@ -42,11 +43,22 @@ pub fn ticks_per_second() -> u64 {
     u64::try_from(configuration(libc::_SC_CLK_TCK)).ok().filter(|ticks| *ticks > 0).unwrap_or(100)
 }
 
-/// When the machine started, in microseconds since 1970-01-01 00:00 UTC.
+/// When the machine started, in microseconds since 1970-01-01 00:00 UTC. The same instant as `btime` in /proc/stat, which
+/// has it in seconds only, and for which the kernel counts all interrupts of all processors.
 pub fn boot_time_us() -> Option<u64> {
-    let stat = read_text("/proc/stat").ok()?;
-    let line = stat.split(|byte| *byte == b'\n').find_map(|line| line.strip_prefix(b"btime "))?;
-    std::str::from_utf8(line).ok()?.trim().parse::<u64>().ok()?.checked_mul(1_000_000)
+    clock_us(libc::CLOCK_REALTIME)?.checked_sub(clock_us(libc::CLOCK_BOOTTIME)?)
+}
+
+/// What the clock says, in microseconds.
+fn clock_us(clock: libc::clockid_t) -> Option<u64> {
+    // SAFETY: timespec is plain data; all zeros is a valid value.
+    let mut time: libc::timespec = unsafe { std::mem::zeroed() };
+    // SAFETY: `time` is a live timespec.
+    if unsafe { libc::clock_gettime(clock, &raw mut time) } != 0 {
+        return None;
+    }
+    let seconds = u64::try_from(time.tv_sec).ok()?;
+    seconds.checked_mul(1_000_000)?.checked_add(u64::try_from(time.tv_nsec).ok()? / 1000)
 }
 
 fn configuration(name: libc::c_int) -> c_long {
@@ -66,15 +78,14 @@ fn version(release: &str) -> (u32, u32, u32) {
     (next(), next(), next())
 }
 
-fn max_mhz() -> Option<u32> {
+fn max_mhz(cpu_info: Option<&[u8]>) -> Option<u32> {
     let khz = read_text("/sys/devices/system/cpu/cpu0/cpufreq/cpuinfo_max_freq").ok();
     let from_khz = khz.and_then(|text| std::str::from_utf8(&text).ok()?.trim().parse::<u32>().ok());
     if let Some(khz) = from_khz {
         return Some(khz / 1000);
     }
     // Virtual machines have no frequency driver; the kernel's measured clock is what they know.
-    let info = read_text("/proc/cpuinfo").ok()?;
-    let line = info.split(|byte| *byte == b'\n').find(|line| line.starts_with(b"cpu MHz"))?;
+    let line = cpu_info?.split(|byte| *byte == b'\n').find(|line| line.starts_with(b"cpu MHz"))?;
     let key = std::str::from_utf8(line).ok()?.split(':').next()?.to_owned();
     status_field(line, &key)?.split('.').next()?.parse().ok()
 }
@@ -124,6 +135,15 @@ mod tests {
         assert_eq!(version("6.18.44-fc-v669"), (6, 18, 44));
         assert_eq!(version("5.15"), (5, 15, 0));
         assert_eq!(version(""), (0, 0, 0));
+    }
+
+    #[test]
+    fn the_start_of_the_machine_is_that_of_proc_stat() {
+        let stat = String::from_utf8(read_text("/proc/stat").unwrap()).unwrap();
+        let line = stat.lines().find_map(|line| line.strip_prefix("btime ")).unwrap();
+        let known = line.trim().parse::<u64>().unwrap() * 1_000_000;
+        let found = boot_time_us().unwrap();
+        assert!(found.abs_diff(known) < 2_000_000, "{found} {known}");
     }
 
     #[test]

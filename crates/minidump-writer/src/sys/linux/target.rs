@@ -45,12 +45,13 @@ impl Target {
         let target = Self {
             pid: group,
             named_thread: (group != pid).then(|| u32::try_from(pid).ok()).flatten(),
-            live_tid: live_thread(group).ok_or(Error::Zombie { pid })?,
+            live_tid: if has_exited(&stat) { live_thread(group).ok_or(Error::Zombie { pid })? } else { group },
             own_child,
             stat,
             status,
         };
-        target.refuse_if_traced()?;
+        // What was read may be the status of an exited main thread, which has no tracer.
+        if target.live_tid == pid { target.refuse_if_traced_in(&target.status) } else { target.refuse_if_traced() }?;
         Ok(target)
     }
 
@@ -86,8 +87,11 @@ impl Target {
     }
 
     fn refuse_if_traced(&self) -> Result<(), Error> {
-        let status = read_text(self.proc("status")).unwrap_or_default();
-        let Some(tracer) = status_number(&status, "TracerPid").filter(|tracer| *tracer != 0) else {
+        self.refuse_if_traced_in(&read_text(self.proc("status")).unwrap_or_default())
+    }
+
+    fn refuse_if_traced_in(&self, status: &[u8]) -> Result<(), Error> {
+        let Some(tracer) = status_number(status, "TracerPid").filter(|tracer| *tracer != 0) else {
             return Ok(());
         };
         let name = read_text(format!("/proc/{tracer}/comm")).unwrap_or_default();
@@ -103,15 +107,16 @@ fn missing(pid: Pid, error: io::Error) -> Error {
     }
 }
 
-/// A thread of the group that has not exited: the main one if it can be had.
+fn has_exited(stat: &Stat) -> bool {
+    matches!(stat.state, 'Z' | 'X' | 'x')
+}
+
+/// A thread of the group, other than its exited main thread, that has not exited.
 fn live_thread(group: Pid) -> Option<Pid> {
     let alive = |tid: Pid| {
         let stat = Stat::read(format!("/proc/{group}/task/{tid}/stat"));
-        stat.is_ok_and(|stat| !matches!(stat.state, 'Z' | 'X' | 'x'))
+        stat.is_ok_and(|stat| !has_exited(&stat))
     };
-    if alive(group) {
-        return Some(group);
-    }
     let threads = fs::read_dir(format!("/proc/{group}/task")).ok()?;
     let ids = threads.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
     ids.filter(|tid| *tid != group).find(|tid| alive(*tid))

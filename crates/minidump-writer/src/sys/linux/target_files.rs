@@ -4,15 +4,14 @@
 //! would block), a device (opening it may act), or another file. So a file is first opened with `O_PATH`, which
 //! touches nothing, then must be a regular file and the one that is mapped, and only then is opened for reading, with
 //! `O_NONBLOCK`, through the descriptor that was checked. It is read, never mapped: a file that shrinks meanwhile
-//! gives short reads and not SIGBUS. As a network or user-space file system may still leave every call hanging, all
-//! of this happens on a helper thread under a deadline.
+//! gives short reads and not SIGBUS. As a network or user-space file system may still leave every call hanging, this
+//! happens on a helper thread under a deadline.
 //!
 //! # Safety
 //! The one system call without a safe wrapper is openat2(2).
 #![expect(unsafe_code, reason = "openat2(2) has no wrapper in the standard library")]
 
 use super::maps::Mapping;
-use super::plain_thread::PlainThread;
 use crate::Pid;
 use std::ffi::{CString, OsStr};
 use std::fs::{File, Metadata, OpenOptions};
@@ -25,6 +24,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
 use std::time::Duration;
+use worker::Worker;
+
+mod worker;
 
 /// How long one file may take. After the first that takes longer, no other is tried.
 const DEADLINE: Duration = Duration::from_secs(2);
@@ -127,6 +129,7 @@ pub struct TargetFiles {
     task: Arc<OwnedFd>,
     deadline: Duration,
     stuck: AtomicBool,
+    worker: Worker,
 }
 
 impl TargetFiles {
@@ -137,7 +140,8 @@ impl TargetFiles {
     /// When there is no such task.
     pub fn open(task: Pid) -> io::Result<Self> {
         let directory = open_path(Path::new(&format!("/proc/{task}")))?;
-        Ok(Self { task: Arc::new(directory), deadline: DEADLINE, stuck: AtomicBool::new(false) })
+        let (stuck, worker) = (AtomicBool::new(false), Worker::default());
+        Ok(Self { task: Arc::new(directory), deadline: DEADLINE, stuck, worker })
     }
 
     /// Opens the file behind `mapping`, whose name decoded is `path`, and has `job` read it on a helper thread.
@@ -154,22 +158,17 @@ impl TargetFiles {
     }
 
     /// Reads the regular file that `path` (absolute) names in the target's own root: at most its first `limit`
-    /// bytes.
+    /// bytes. Where that root is ours as well, its file system is the one that this program runs from, and so needs no
+    /// deadline.
     ///
     /// # Errors
     /// When the file cannot be had; see [`FileError`].
     pub fn read_in_root(&self, path: &[u8], limit: usize) -> Result<Vec<u8>, FileError> {
+        if shares_root(&self.task) {
+            return read_in_root(&self.task, path, limit);
+        }
         let owned = path.to_vec();
-        self.in_time(path, move |task| {
-            let found = open_in_root(task, &owned).and_then(with_metadata);
-            let (handle, metadata) = found.map_err(|error| FileError::open(&owned, error))?;
-            require_regular(&metadata, &owned)?;
-            let file = reopen(&handle, &metadata, true).map_err(|error| FileError::open(&owned, error))?;
-            let mut bytes = vec![0; limit.min(usize::try_from(file.size()).unwrap_or(limit))];
-            let done = file.read_at(0, &mut bytes);
-            bytes.truncate(done);
-            Ok(bytes)
-        })
+        self.in_time(path, move |task| read_in_root(task, &owned, limit))
     }
 
     /// Whether `path` names the file behind `mapping` now, in the target's own root.
@@ -211,7 +210,7 @@ impl TargetFiles {
         found.ok().map(|(_, metadata)| (device(&metadata), metadata.ino()))
     }
 
-    /// Runs `work` on a helper thread and waits for it until the deadline. A thread that hangs is left behind: it
+    /// Runs `work` on the helper thread and waits for it until the deadline. A thread that hangs is left behind: it
     /// holds nothing but its descriptors and ends when its file system lets it go.
     fn in_time<T, W>(&self, path: &[u8], work: W) -> Result<T, FileError>
     where
@@ -223,17 +222,38 @@ impl TargetFiles {
         }
         let (sender, receiver) = mpsc::sync_channel(1);
         let task = Arc::clone(&self.task);
-        let thread = move || {
+        let job = move || {
             // The receiver is gone when this came too late; then nobody wants the result.
             let _ = sender.send(work(&task));
         };
-        let spawned = PlainThread::spawn(c"target-file", thread);
-        spawned.map_err(|error| FileError::open(path, error))?;
+        self.worker.give(Box::new(job)).map_err(|error| FileError::open(path, error))?;
         receiver.recv_timeout(self.deadline).unwrap_or_else(|_| {
             self.stuck.store(true, Ordering::Relaxed);
             Err(FileError::Stuck { path: printable(path) })
         })
     }
+}
+
+/// Whether the root directory of `task` is ours: the same path in the same mount namespace. Only the kernel is asked,
+/// no file system of the target.
+fn shares_root(task: &OwnedFd) -> bool {
+    let namespace = std::fs::read_link(below(task, "ns/mnt"));
+    let own = std::fs::read_link("/proc/self/ns/mnt");
+    // The kernel tells the path as seen from our own root.
+    let root = std::fs::read_link(below(task, "root"));
+    root.is_ok_and(|root| root == Path::new("/"))
+        && namespace.is_ok_and(|namespace| own.is_ok_and(|own| own == namespace))
+}
+
+fn read_in_root(task: &OwnedFd, path: &[u8], limit: usize) -> Result<Vec<u8>, FileError> {
+    let found = open_in_root(task, path).and_then(with_metadata);
+    let (handle, metadata) = found.map_err(|error| FileError::open(path, error))?;
+    require_regular(&metadata, path)?;
+    let file = reopen(&handle, &metadata, true).map_err(|error| FileError::open(path, error))?;
+    let mut bytes = vec![0; limit.min(usize::try_from(file.size()).unwrap_or(limit))];
+    let done = file.read_at(0, &mut bytes);
+    bytes.truncate(done);
+    Ok(bytes)
 }
 
 /// How far the inode that a path led to is the mapped one.

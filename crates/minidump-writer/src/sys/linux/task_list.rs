@@ -5,10 +5,13 @@ use libc::pid_t;
 use std::fs::File;
 use std::io;
 use std::os::fd::AsRawFd;
+use std::os::unix::fs::MetadataExt;
 
 /// Offset of `d_reclen` and of `d_name` in `struct linux_dirent64` (getdents64(2)).
 const RECORD_LENGTH: usize = 16;
 const NAME: usize = 19;
+/// Links of a folder without folders in it.
+const OWN_LINKS: u64 = 2;
 
 /// The folder, kept open, so that listing it again costs no path walk.
 #[derive(Debug)]
@@ -21,6 +24,13 @@ impl TaskList {
     /// Opens /proc/PID/task.
     pub fn open(pid: pid_t) -> io::Result<Self> {
         Ok(Self { folder: File::open(format!("/proc/{pid}/task"))?, buffer: vec![0; 64 << 10] })
+    }
+
+    /// How many threads there are, an exited main thread included, without listing them: the folder has a link for each
+    /// and two of its own. `None` where the kernel does not count so.
+    pub fn count(&self) -> Option<usize> {
+        let links = self.folder.metadata().ok()?.nlink();
+        usize::try_from(links.checked_sub(OWN_LINKS)?).ok().filter(|count| *count > 0)
     }
 
     /// Puts the ids of all threads into `ids`, replacing what is there.
@@ -64,6 +74,17 @@ mod tests {
             assert_eq!(ids.iter().filter(|id| **id == pid).count(), 1);
             assert!(ids.iter().all(|id| *id > 0));
         }
+    }
+
+    #[test]
+    fn threads_are_counted_as_they_come_and_go() {
+        let process = std::process::Command::new("sleep").arg("100").spawn();
+        let mut process = process.unwrap();
+        let list = TaskList::open(pid_t::try_from(process.id()).unwrap()).unwrap();
+        assert_eq!(list.count(), Some(1));
+        process.kill().unwrap();
+        process.wait().unwrap();
+        assert_eq!(list.count(), None, "a folder of nobody");
     }
 
     #[test]

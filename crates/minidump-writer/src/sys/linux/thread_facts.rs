@@ -73,6 +73,11 @@ impl ThreadTable {
         Self(facts)
     }
 
+    /// Whether the thread slept, rather than ran or waited for a processor.
+    pub fn sleeps(&self, tid: pid_t) -> bool {
+        self.get(tid).is_some_and(|facts| facts.stat.state != 'R')
+    }
+
     /// The facts of one thread.
     pub fn get(&self, tid: pid_t) -> Option<&ThreadFacts> {
         self.0.get(self.0.binary_search_by_key(&tid, |facts| facts.tid).ok()?)

@@ -1,8 +1,13 @@
 //! Stopping every thread of a process, and letting them go.
 //!
-//! Seize all, interrupt all, wait for all; again until no new thread appears. No signal is sent, so the target, its
-//! parent and its job-control state notice nothing, and if the tracer dies the kernel lets everything run on.
+//! Seize all, which stops none; interrupt those that sleep, wait for them; interrupt those that run, wait for them; again
+//! until no new thread appears. No signal is sent, so the target, its parent and its job-control state notice nothing, and
+//! if the tracer dies the kernel lets everything run on.
+//!
+//! Threads that run are stopped last and let go first, as only they notice: what can be done with the sleeping ones alone
+//! is done before, see [`Tracees::stop_sleepers`].
 
+use super::pauses::Pauses;
 use super::proc_fs::{Stat, parse_syscall, read_text};
 use super::ptrace::{self, Event};
 use super::task_list::TaskList;
@@ -17,15 +22,11 @@ const UNINTERRUPTIBLE_GRACE: Duration = Duration::from_millis(50);
 /// Rounds of listing before giving up on a process that makes threads faster than they can be stopped. Stopped
 /// threads make none, so each round leaves fewer to make more.
 const ROUNDS: usize = 1000;
-/// First and longest pause between looks at threads that have not stopped.
-const SHORTEST_PAUSE: Duration = Duration::from_micros(20);
-const LONGEST_PAUSE: Duration = Duration::from_millis(1);
-/// Looks that only give way to other threads, before the pauses start.
-const EAGER_LOOKS: u32 = 4;
-
 /// State of one thread.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
+    /// Traced, and running on.
+    Seized,
     /// Asked to stop.
     Asked,
     /// Stopped; the signal it is to be given when let go.
@@ -41,7 +42,14 @@ enum State {
 pub struct Tracees {
     pid: pid_t,
     own_child: bool,
+    /// In the order in which they are stopped.
     threads: Vec<(pid_t, State)>,
+    /// How many of them were asleep when last looked at; they come first.
+    sleepers: usize,
+    /// When waiting for any thread ends.
+    deadline: Instant,
+    /// Why a thread could not be seized.
+    denied: Option<io::Error>,
 }
 
 /// Why nothing could be stopped.
@@ -56,63 +64,98 @@ pub enum StopFailure {
 }
 
 impl Tracees {
-    /// Stops all threads of `pid`, waiting for none of them longer than `deadline` in all. `own_child` says that the
-    /// process is a child of this one.
-    pub fn stop_all(
+    /// Seizes all threads of `pid`; they run on. `sleeps` tells which of them were asleep when last looked at. None is to
+    /// be waited for longer than `patience` in all. `own_child` says that the process is a child of this one.
+    pub fn seize(
         pid: pid_t,
         own_child: bool,
         tasks: &mut TaskList,
-        deadline: Duration,
-        soft_errors: &mut Vec<SoftError>,
+        sleeps: impl Fn(pid_t) -> bool,
+        patience: Duration,
     ) -> Result<Self, StopFailure> {
-        let mut tracees = Self { pid, own_child, threads: Vec::with_capacity(64) };
+        let deadline = Instant::now() + patience;
+        let mut tracees =
+            Self { pid, own_child, threads: Vec::with_capacity(64), sleepers: 0, deadline, denied: None };
         let mut listed = Vec::with_capacity(64);
-        let deadline = Instant::now() + deadline;
-        let mut denied = None;
+        tasks.list(&mut listed).map_err(StopFailure::Other)?;
+        tracees.seize_new(&listed);
+        tracees.threads.sort_by_key(|(tid, _)| !sleeps(*tid));
+        tracees.sleepers = tracees.threads.partition_point(|(tid, _)| sleeps(*tid));
+        Ok(tracees)
+    }
+
+    /// Stops the threads that were asleep. Returns how many threads there are whose stop was tried so far.
+    ///
+    /// Their registers can be read from now on, while the others still run. Memory may still change.
+    pub fn stop_sleepers(&mut self) -> usize {
+        self.interrupt(0, self.sleepers);
+        self.wait(0, self.sleepers);
+        self.sleepers
+    }
+
+    /// Stops the rest, and threads that have come since.
+    pub fn stop_rest(
+        &mut self,
+        tasks: &mut TaskList,
+        soft_errors: &mut Vec<SoftError>,
+    ) -> Result<(), StopFailure> {
+        let mut listed = Vec::new();
+        let mut first = self.sleepers;
         for round in 0.. {
-            match tasks.list(&mut listed) {
-                Ok(()) => {}
-                Err(error) if tracees.threads.is_empty() => return Err(StopFailure::Other(error)),
-                Err(_) => break,
-            }
-            let first_new = tracees.threads.len();
-            tracees.seize_new(&listed, &mut denied);
-            if tracees.threads.len() == first_new {
+            self.interrupt(first, self.threads.len());
+            self.wait(first, self.threads.len());
+            // Counting costs one call, listing one for each thousand threads and time for each.
+            if tasks.count().is_some_and(|count| count == self.held()) || tasks.list(&mut listed).is_err() {
                 break;
             }
-            tracees.interrupt_from(first_new);
-            tracees.wait_from(first_new, deadline);
-            if round >= ROUNDS || Instant::now() >= deadline {
+            first = self.threads.len();
+            self.seize_new(&listed);
+            if self.threads.len() == first {
+                break;
+            }
+            if round >= ROUNDS || Instant::now() >= self.deadline {
+                self.wait(first, self.threads.len());
                 let message = "the process still made new threads when the deadline came; some are missing";
                 soft_errors.push(SoftError::new(Stage::StopThread, message));
                 break;
             }
         }
-        match denied {
-            _ if tracees.stopped().next().is_some() => {}
-            Some(error) => {
-                return Err(match io::Error::raw_os_error(&error) {
-                    Some(libc::EPERM | libc::EACCES) => StopFailure::Denied,
-                    _ => StopFailure::Other(error),
-                });
+        let denied = self.denied.take();
+        match &denied {
+            _ if self.stopped().next().is_some() => {}
+            Some(error) if matches!(error.raw_os_error(), Some(libc::EPERM | libc::EACCES)) => {
+                return Err(StopFailure::Denied);
             }
-            None if tracees.unstoppable().next().is_none() => return Err(StopFailure::Gone),
+            None if self.unstoppable().next().is_none() => return Err(StopFailure::Gone),
             None => {}
+            Some(_) => return Err(denied.map_or(StopFailure::Gone, StopFailure::Other)),
         }
-        tracees.report(denied.as_ref().map(denied_threads), soft_errors);
-        Ok(tracees)
+        self.report(denied.as_ref().map(denied_threads), soft_errors);
+        Ok(())
+    }
+
+    /// Threads that are alive and known.
+    fn held(&self) -> usize {
+        let alive = |state: &State| matches!(state, State::Stopped(_) | State::Unstoppable);
+        self.threads.iter().filter(|(_, state)| alive(state)).count()
+    }
+
+    /// Ids of the stopped threads from index `first` on, in the order in which they were stopped.
+    pub fn stopped_from(&self, first: usize) -> impl Iterator<Item = pid_t> {
+        let threads = self.threads.iter().skip(first);
+        threads.filter(|(_, state)| matches!(state, State::Stopped(_))).map(|(tid, _)| *tid)
     }
 
     /// Ids of the stopped threads.
     pub fn stopped(&self) -> impl Iterator<Item = pid_t> {
-        self.threads.iter().filter(|(_, state)| matches!(state, State::Stopped(_))).map(|(tid, _)| *tid)
+        self.stopped_from(0)
     }
 
     /// Ids of the stopped threads, each with the signal it is to be given when let go; zero when there is none.
     pub fn stopped_on(&self) -> impl Iterator<Item = (pid_t, c_int)> {
         self.threads.iter().filter_map(|(tid, state)| match state {
             State::Stopped(signal) => Some((*tid, *signal)),
-            State::Asked | State::Unstoppable | State::Gone => None,
+            State::Seized | State::Asked | State::Unstoppable | State::Gone => None,
         })
     }
 
@@ -126,63 +169,64 @@ impl Tracees {
     }
 
     /// Seizes those of `listed` that are not known yet, without stopping them.
-    fn seize_new(&mut self, listed: &[pid_t], denied: &mut Option<io::Error>) {
+    fn seize_new(&mut self, listed: &[pid_t]) {
         let mut known: Vec<pid_t> = self.threads.iter().map(|(tid, _)| *tid).collect();
         known.sort_unstable();
         for tid in listed.iter().filter(|tid| known.binary_search(tid).is_err()) {
             match ptrace::seize(*tid) {
-                Ok(()) => self.threads.push((*tid, State::Asked)),
+                Ok(()) if ptrace::is_thread_of(self.pid, *tid) => self.threads.push((*tid, State::Seized)),
+                // The thread has ended, and another process has got its id meanwhile.
+                Ok(()) => let_run(*tid),
                 Err(error) if error.raw_os_error() == Some(libc::ESRCH) => {}
                 // The kernel says EPERM for an exited main thread, too.
                 Err(_) if has_exited(self.pid, *tid) => {}
-                Err(error) => *denied = Some(error),
+                Err(error) => self.denied = Some(error),
             }
         }
     }
 
-    fn interrupt_from(&mut self, first: usize) {
-        for (tid, state) in self.threads.iter_mut().skip(first) {
+    /// Asks the threads from index `first` up to `end` to stop.
+    fn interrupt(&mut self, first: usize, end: usize) {
+        let asked = self.threads.iter_mut().take(end).skip(first);
+        for (tid, state) in asked.filter(|(_, state)| *state == State::Seized) {
             // ESRCH: it has exited meanwhile, which the wait will tell. Nothing else can be wrong with a tracee.
-            if ptrace::interrupt(*tid).is_err() && *state == State::Asked {
-                *state = State::Gone;
-            }
+            *state = if ptrace::interrupt(*tid).is_ok() { State::Asked } else { State::Gone };
         }
         // A thread taken for gone may be an exited tracee that only this tracer can bury.
-        for index in first..self.threads.len() {
+        for index in first..end {
             if let Some((tid, State::Gone)) = self.threads.get(index).copied() {
                 let _ = ptrace::poll_event(tid, self.leave_exit(tid));
             }
         }
     }
 
-    /// Waits until every thread from index `first` on has stopped or died, or time is up.
-    fn wait_from(&mut self, first: usize, deadline: Instant) {
-        let mut waiting: Vec<usize> = (first..self.threads.len()).collect();
-        let mut pause = SHORTEST_PAUSE;
+    /// Waits until every thread from index `first` up to `end` has stopped or died, or time is up.
+    fn wait(&mut self, first: usize, end: usize) {
+        let mut waiting: Vec<usize> = (first..end).collect();
+        let mut pauses = Pauses::new();
         let mut stuck_since: Option<Instant> = None;
-        for look in 0_u32.. {
-            waiting.retain(|index| !self.look_at(*index, look));
+        loop {
+            // The thread that was asked last mostly stops last: looking at the others before is a call for each in vain.
+            let last = waiting.last().is_none_or(|last| self.look_at(*last, pauses.are_long()));
+            if last || pauses.are_longest() {
+                waiting.retain(|index| !self.look_at(*index, pauses.are_longest()));
+            }
             if waiting.is_empty() {
                 return;
             }
             let now = Instant::now();
-            if now >= deadline {
+            if now >= self.deadline {
                 break;
             }
-            if look < EAGER_LOOKS {
-                std::thread::yield_now();
-                continue;
-            }
-            // Looking at /proc costs more than the shortest pauses, so only the longer ones pay for it.
-            if pause >= LONGEST_PAUSE {
+            // Looking at /proc costs more than the shorter pauses, so only the longest ones pay for it.
+            if pauses.are_longest() {
                 let all_stuck = waiting.iter().all(|index| self.is_uninterruptible(*index));
                 stuck_since = all_stuck.then(|| stuck_since.unwrap_or(now));
                 if stuck_since.is_some_and(|since| now.duration_since(since) >= UNINTERRUPTIBLE_GRACE) {
                     break;
                 }
             }
-            std::thread::sleep(pause.min(deadline - now));
-            pause = (pause * 2).min(LONGEST_PAUSE);
+            pauses.pause(now, self.deadline);
         }
         for index in waiting {
             if let Some((_, state @ State::Asked)) = self.threads.get_mut(index) {
@@ -191,14 +235,14 @@ impl Tracees {
         }
     }
 
-    /// Looks once at the thread; true when there is no more to wait for.
-    fn look_at(&mut self, index: usize, look: u32) -> bool {
+    /// Looks once at the thread; true when there is no more to wait for. `sure` asks the kernel in a second way.
+    fn look_at(&mut self, index: usize, sure: bool) -> bool {
         let Some((tid, State::Asked)) = self.threads.get(index).copied() else { return true };
         let event = match ptrace::poll_event(tid, self.leave_exit(tid)) {
             // ECHILD: no longer a tracee. Somebody else in this process has waited for its end.
             Err(_) => Event::Gone,
             // Somebody else in this process may have taken the news that it stopped.
-            Ok(Event::Nothing) if look > EAGER_LOOKS => ptrace::probe_stopped(tid).unwrap_or_else(|| {
+            Ok(Event::Nothing) if sure => ptrace::probe_stopped(tid).unwrap_or_else(|| {
                 if self.leave_exit(tid) && has_exited(self.pid, tid) { Event::Gone } else { Event::Nothing }
             }),
             Ok(event) => event,
@@ -233,10 +277,12 @@ impl Tracees {
         }
     }
 
-    /// Lets all threads go, each with the signal it was stopped on.
+    /// Lets all threads go, each with the signal it was stopped on. Those that ran go first, in the order in which they
+    /// were stopped, so that none of them stands still for much longer than the others.
     pub fn release(&mut self) {
         let (pid, own_child) = (self.pid, self.own_child);
-        for (tid, state) in &mut self.threads {
+        let (asleep, awake) = self.threads.split_at_mut_checked(self.sleepers).unwrap_or_default();
+        for (tid, state) in awake.iter_mut().chain(asleep) {
             if let State::Stopped(signal) = *state {
                 if ptrace::detach(*tid, signal).is_err() {
                     // It was killed while it stood. Only its tracer can bury it.
@@ -257,6 +303,23 @@ impl Drop for Tracees {
 /// Stack and instruction pointer of a thread that did not stop, as the kernel tells them of a blocked one.
 pub fn blocked_at(pid: pid_t, tid: pid_t) -> Option<(u64, u64)> {
     parse_syscall(&read_text(format!("/proc/{pid}/task/{tid}/syscall")).ok()?)
+}
+
+/// Lets a thread go that was seized and not stopped. A tracee can only be let go while it is stopped, so it stops for an
+/// instant.
+fn let_run(tid: pid_t) {
+    if ptrace::interrupt(tid).is_err() {
+        return;
+    }
+    let deadline = Instant::now() + UNINTERRUPTIBLE_GRACE;
+    while let Ok(Event::Nothing) = ptrace::poll_event(tid, true) {
+        // The end of the tracing thread lets it go.
+        if Instant::now() >= deadline {
+            return;
+        }
+        std::thread::yield_now();
+    }
+    let _ = ptrace::detach(tid, 0);
 }
 
 fn stat_of(pid: pid_t, tid: pid_t) -> Option<Stat> {

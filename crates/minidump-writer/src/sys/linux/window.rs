@@ -1,18 +1,15 @@
 //! While the target stands still: registers, memory map, memory. Nothing else belongs here.
 
 use super::before::{Before, Image};
+use super::blame::{blame, take_crash};
 use super::hold::{self, HeldMemory, Hold};
-use super::loader;
-use super::maps::{self, Mapping};
 use super::memory::ProcessMemory;
-use super::modules::same_modules;
 use super::proc_fs::{Stat, read_maps};
-use super::registers::RegisterReader;
+use super::stopped_threads::StoppedThreads;
 use super::target::Target;
-use super::tracees::{StopFailure, Tracees, blocked_at};
+use super::tracees::{StopFailure, Tracees};
 use crate::snapshot::{
-    CpuState, Crash, LinuxFacts, MemoryMode, MemoryPlan, PlannedRange, Process, Purpose, Region, Snapshot,
-    SoftError, Stage, Thread,
+    LinuxFacts, MemoryMode, MemoryPlan, PlannedRange, Process, Purpose, Snapshot, SoftError, Stage,
 };
 use crate::{DumpOptions, Error, Format};
 use libc::pid_t;
@@ -39,13 +36,9 @@ pub struct Window {
 pub fn run(target: &Target, before: &mut Before, options: &DumpOptions) -> Result<(Window, Hold), Error> {
     let process = Process { pid: target.pid.unsigned_abs(), ..Process::default() };
     let mut snapshot = Snapshot::new(process, before.system.clone());
-    let start = Instant::now();
-    snapshot.captured_at_us = now_us();
     let mut errors = Vec::new();
-    let mut tracees =
-        Tracees::stop_all(target.pid, target.own_child, &mut before.tasks, options.deadline, &mut errors)
-            .map_err(|failure| refusal(target, failure))?;
-    snapshot.threads = threads(target.pid, &tracees, &mut before.registers, &mut errors);
+    let (start, mut tracees) = stop(target, before, options, &mut snapshot, &mut errors)?;
+    snapshot.captured_at_us = now_us();
     let memory_tid = tracees.stopped().next();
     let memory = refresh_image(target, before, options, &mut snapshot, memory_tid, &mut errors)?;
     // The plan takes the loader's structures from here.
@@ -83,6 +76,37 @@ pub fn run(target: &Target, before: &mut Before, options: &DumpOptions) -> Resul
     }
     snapshot.soft_errors = errors;
     Ok((Window { start, snapshot, plan, held: None, stopped }, Hold::Nothing))
+}
+
+/// Stops the target and puts its threads, with registers, and the regions known so far into `snapshot`. Returns when the
+/// first thread was asked to stop.
+///
+/// The sleeping threads stop first. Only running ones notice that they stand still; so whatever needs no more than the
+/// sleeping ones is done while the others still run.
+fn stop(
+    target: &Target,
+    before: &mut Before,
+    options: &DumpOptions,
+    snapshot: &mut Snapshot,
+    errors: &mut Vec<SoftError>,
+) -> Result<(Instant, Tracees), Error> {
+    let crashed = options.crash.as_ref().map(|crash| crash.exception.thread);
+    let suspects: Vec<u32> =
+        [crashed, options.blamed_thread, target.named_thread].into_iter().flatten().collect();
+    let Before { threads: known, tasks, registers, .. } = before;
+    let refused = |failure| refusal(target, failure);
+    let sleeps = |tid| known.sleeps(tid);
+    let mut tracees = Tracees::seize(target.pid, target.own_child, tasks, sleeps, options.deadline)
+        .map_err(refused)?;
+    let mut threads = StoppedThreads::new(registers, &suspects, known.len() + 4);
+    let start = Instant::now();
+    let first_awake = tracees.stop_sleepers();
+    threads.add(tracees.stopped(), errors);
+    snapshot.regions = std::mem::take(&mut before.regions);
+    tracees.stop_rest(tasks, errors).map_err(refused)?;
+    threads.add(tracees.stopped_from(first_awake), errors);
+    snapshot.threads = threads.finish(target.pid, &tracees, errors);
+    Ok((start, tracees))
 }
 
 /// What debuggers look for in a core besides what belongs into every dump.
@@ -127,42 +151,6 @@ fn refusal(target: &Target, failure: StopFailure) -> Error {
     }
 }
 
-/// Registers of all threads, by ascending id.
-fn threads(
-    pid: pid_t,
-    tracees: &Tracees,
-    reader: &mut RegisterReader,
-    errors: &mut Vec<SoftError>,
-) -> Vec<Thread> {
-    let mut threads = Vec::with_capacity(tracees.stopped().count() + 4);
-    for tid in tracees.stopped() {
-        let mut thread = Thread::new(tid.unsigned_abs());
-        match reader.read(tid) {
-            Ok((cpu, missing)) => {
-                let CpuState::Amd64(state) = &cpu else { continue };
-                thread.thread_pointer = Some(state.fs_base);
-                thread.cpu = Some(cpu);
-                errors.extend(missing.map(|error| {
-                    let soft = SoftError::new(Stage::Registers, "some registers could not be read");
-                    soft.thread(thread.id).os_error(error.raw_os_error())
-                }));
-            }
-            Err(error) => {
-                let soft =
-                    SoftError::new(Stage::Registers, format!("the registers could not be read: {error}"));
-                errors.push(soft.thread(thread.id).os_error(error.raw_os_error()));
-            }
-        }
-        threads.push(thread);
-    }
-    for tid in tracees.unstoppable() {
-        let fallback_sp_ip = blocked_at(pid, tid);
-        threads.push(Thread { fallback_sp_ip, ..Thread::new(tid.unsigned_abs()) });
-    }
-    threads.sort_unstable_by_key(|thread| thread.id);
-    threads
-}
-
 /// Brings what was read before the stop up to date with the stopped target.
 fn refresh_image(
     target: &Target,
@@ -175,39 +163,28 @@ fn refresh_image(
     let image = &mut before.image;
     let tid = memory_tid.unwrap_or(target.live_tid);
     let traced = memory_tid.is_some();
-    let mut text = Vec::with_capacity(image.maps_text.len() + 8192);
-    let read = read_maps(&image.maps_file, &mut text);
+    let text = &mut before.spare_text;
+    let read = read_maps(&image.maps_file, text);
     if read.is_err() || text.is_empty() {
         // The memory this file was bound to is gone: the target has called exec, or is at its end.
         *image = reread_image(target, options, tid, traced)?;
         let message =
             "the process replaced its program (exec) during the capture; the dump shows the new one";
         errors.push(SoftError::new(Stage::Target, message));
-        snapshot.regions = nameless_regions(&image.mappings, &image.maps_text);
+        snapshot.regions = image.nameless_regions();
         return Ok(image.memory(tid, traced));
     }
-    let mut mappings = Vec::with_capacity(image.mappings.len() + 64);
-    maps::parse(&text, &mut mappings);
-    snapshot.regions = nameless_regions(&mappings, &text);
     let memory = image.memory(tid, traced);
-    let same = same_modules(&image.mappings, &image.maps_text, &mappings, &text);
-    image.maps_text = text;
-    image.mappings = mappings;
-    if same {
-        let known = image.dso_debug.take();
-        image.dso_debug = match known.and_then(|known| loader::revalidate(known, &memory)) {
-            Some(known) => Some(known),
-            None => loader::read(&image.auxv, &memory, &mut image.module_errors),
-        };
-    } else {
-        image.read_modules(&memory, None);
+    // Mostly nothing has changed since the map was read before the stop. Comparing the texts is all that it takes to know.
+    if *text != image.maps_text {
+        let same = image.take_map(text);
+        snapshot.regions = image.nameless_regions();
+        if !same {
+            image.read_modules(&memory, None);
+            image.list_is_of_the_window = true;
+        }
     }
     Ok(memory)
-}
-
-/// Names are allocations; they are filled in after the window.
-fn nameless_regions(mappings: &[Mapping], text: &[u8]) -> Vec<Region> {
-    mappings.iter().map(|mapping| mapping.to_nameless_region(text)).collect()
 }
 
 /// Reads the image anew, if it still is that of the process that was asked for.
@@ -221,45 +198,3 @@ fn reread_image(target: &Target, options: &DumpOptions, tid: pid_t, traced: bool
     if image.mappings.is_empty() { Err(Error::TargetGone { pid }) } else { Ok(image) }
 }
 
-/// Takes over what the crashing program recorded. Its registers replace those of the thread, which by now runs a crash
-/// handler or has gone.
-fn take_crash(snapshot: &mut Snapshot, crash: Option<&Crash>, errors: &mut Vec<SoftError>) {
-    let Some(Crash { exception, cpu }) = crash else { return };
-    snapshot.exception = Some(exception.clone());
-    let position = snapshot.threads.iter().position(|thread| thread.id == exception.thread);
-    let index = position.unwrap_or_else(|| {
-        let message = "the crashed thread has gone; its registers are those that the crash handler recorded";
-        errors.push(SoftError::new(Stage::Target, message).thread(exception.thread));
-        snapshot.threads.push(Thread::new(exception.thread));
-        snapshot.threads.len() - 1
-    });
-    let (Some(thread), Some(cpu)) = (snapshot.threads.get_mut(index), cpu) else { return };
-    let mut cpu = cpu.clone();
-    let CpuState::Amd64(state) = &mut cpu else { return };
-    // A signal context has no segment bases; the thread keeps its own for as long as it lives.
-    if state.fs_base == 0
-        && let Some(CpuState::Amd64(now)) = &thread.cpu
-    {
-        (state.fs_base, state.gs_base) = (now.fs_base, now.gs_base);
-    }
-    thread.thread_pointer = thread.thread_pointer.or(Some(state.fs_base).filter(|base| *base != 0));
-    thread.cpu = Some(cpu);
-}
-
-/// Chooses the blamed thread and puts it first.
-fn blame(snapshot: &mut Snapshot, asked: Option<u32>, errors: &mut Vec<SoftError>) {
-    let has = |id: u32| snapshot.threads.iter().any(|thread| thread.id == id);
-    if let Some(id) = asked.filter(|id| !has(*id)) {
-        let message = "the process has no such thread (any more); another one is blamed";
-        errors.push(SoftError::new(Stage::Target, message).thread(id));
-    }
-    let main = snapshot.process.pid;
-    let first = snapshot.threads.first().map(|thread| thread.id);
-    let blamed = asked.filter(|id| has(*id)).or(Some(main).filter(|id| has(*id))).or(first);
-    snapshot.blamed_thread = blamed;
-    if let Some(index) = snapshot.threads.iter().position(|thread| Some(thread.id) == blamed)
-        && let Some(front) = snapshot.threads.get_mut(..=index)
-    {
-        front.rotate_right(1);
-    }
-}

@@ -42,6 +42,42 @@ impl Capture {
     pub fn finish(self) -> Duration {
         Duration::ZERO
     }
+
+    /// As [`finish`](Self::finish).
+    pub fn finish_into(self, _session: &mut Session) -> Duration {
+        Duration::ZERO
+    }
+
+    /// The captured process.
+    pub fn pid(&self) -> Pid {
+        Pid::try_from(self.snapshot.process.pid).unwrap_or_default()
+    }
+}
+
+/// A session that no function of this back end returns.
+#[derive(Debug)]
+pub struct Session;
+
+impl Session {
+    /// Fails.
+    ///
+    /// # Errors
+    /// Always.
+    pub fn open(_pid: Pid) -> Result<Self, Error> {
+        Err(unsupported())
+    }
+
+    /// Fails.
+    ///
+    /// # Errors
+    /// Always.
+    pub fn capture(&mut self, _options: &DumpOptions) -> Result<Capture, Error> {
+        Err(unsupported())
+    }
+}
+
+fn unsupported() -> Error {
+    Error::Unsupported { system: std::env::consts::OS, processor: std::env::consts::ARCH }
 }
 
 /// Fails.
@@ -49,5 +85,5 @@ impl Capture {
 /// # Errors
 /// Always.
 pub fn capture(_pid: Pid, _options: &DumpOptions) -> Result<Capture, Error> {
-    Err(Error::Unsupported { system: std::env::consts::OS, processor: std::env::consts::ARCH })
+    Err(unsupported())
 }

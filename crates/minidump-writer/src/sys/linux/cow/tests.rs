@@ -74,7 +74,8 @@ fn map_of(pid: pid_t) -> (Vec<Mapping>, Vec<u8>) {
 /// Stops it, copies it, and lets it go.
 fn copy_until(pid: pid_t, deadline: Instant) -> Result<Copy, Refusal> {
     let mut tasks = TaskList::open(pid).unwrap();
-    let tracees = Tracees::stop_all(pid, true, &mut tasks, LIMIT, &mut Vec::new()).unwrap();
+    let mut tracees = Tracees::seize(pid, true, &mut tasks, |_| false, LIMIT).unwrap();
+    tracees.stop_rest(&mut tasks, &mut Vec::new()).unwrap();
     let (mappings, text) = map_of(pid);
     copy(pid, &tracees, &mappings, &text, deadline)
 }

@@ -40,6 +40,9 @@ impl Target<'_> {
 
     /// Whether `mapping` may be a piece of an image. Devices are not looked into: reading them may act.
     pub fn may_hold_image(&self, mapping: &Mapping) -> bool {
+        if !mapping.has_name() {
+            return false;
+        }
         let name = mapping.name(self.text);
         let on_device = name.starts_with(b"/dev/") && !name.starts_with(b"/dev/shm/");
         mapping.is_file(self.text) && !on_device

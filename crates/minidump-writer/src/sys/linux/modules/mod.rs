@@ -65,6 +65,9 @@ pub fn read_modules(
 pub fn same_modules(old: &[Mapping], old_text: &[u8], new: &[Mapping], new_text: &[u8]) -> bool {
     fn relevant<'a>(mappings: &'a [Mapping], text: &'a [u8]) -> impl Iterator<Item = &'a Mapping> {
         mappings.iter().filter(move |mapping| {
+            if !mapping.has_name() {
+                return false;
+            }
             let data = mapping.shared && !mapping.protection.contains(Protection::EXECUTE);
             (mapping.is_file(text) && !data) || mapping.name(text) == b"[vdso]"
         })

@@ -39,33 +39,48 @@ pub fn fit(
     mappings: &[Mapping],
     text: &[u8],
 ) -> Option<(u64, Placement)> {
-    let mut pages: Vec<u64> = segments.pages_of_offset(piece.offset.checked_sub(origin)?).collect();
-    pages.dedup();
-    let fits = pages.iter().take(MAX_BIASES).filter_map(|page| {
-        let bias = piece.start.wrapping_sub(*page);
-        let claim = Claim { segments, bias, origin, file: piece };
-        Some((bias, claim.place(mappings, text)?))
-    });
-    // Of equals the last counts in max_by_key, so the first comes last.
-    let fits: Vec<_> = fits.collect();
-    fits.into_iter().rev().max_by_key(|(_, placement)| (placement.code.is_some(), placement.pieces))
+    let rank = |placement: &Placement| (placement.code.is_some(), placement.pieces);
+    let mut best: Option<(u64, Placement)> = None;
+    let mut last = None;
+    let mut tried = 0;
+    for page in segments.pages_of_offset(piece.offset.checked_sub(origin)?) {
+        if last == Some(page) {
+            continue;
+        }
+        if tried == MAX_BIASES {
+            break;
+        }
+        tried += 1;
+        last = Some(page);
+        let bias = piece.start.wrapping_sub(page);
+        let placement = Claim { segments, bias, origin, file: piece }.place(mappings, text);
+        // Of equals the first counts.
+        if let Some(placement) = placement
+            && best.as_ref().is_none_or(|(_, best)| rank(&placement) > rank(best))
+        {
+            best = Some((bias, placement));
+        }
+    }
+    best
 }
 
 /// An image as its program headers describe it, and the load bias that turns their addresses into the target's.
 #[derive(Debug, Clone, Copy)]
-struct Claim<'a> {
-    segments: &'a Segments,
-    bias: u64,
+pub struct Claim<'a> {
+    /// The program headers.
+    pub segments: &'a Segments,
+    /// The load bias.
+    pub bias: u64,
     /// Offset in the file at which the image starts.
-    origin: u64,
+    pub origin: u64,
     /// A mapping of the file.
-    file: &'a Mapping,
+    pub file: &'a Mapping,
 }
 
 impl Claim<'_> {
     /// Whether `mapping` is a piece of the file where the program headers put it. A data mapping of a file that is
     /// also loaded as a library lies elsewhere, and must not be taken for a piece of it.
-    fn owns(&self, mapping: &Mapping, text: &[u8]) -> bool {
+    pub fn owns(&self, mapping: &Mapping, text: &[u8]) -> bool {
         let offset = mapping.offset.checked_sub(self.origin);
         same_file(mapping, self.file, text)
             && offset

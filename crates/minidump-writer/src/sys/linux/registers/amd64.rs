@@ -37,8 +37,8 @@ impl RegisterReader {
         }
     }
 
-    /// Reads the registers of a stopped thread. Fails when not even the general ones can be had; what else is
-    /// missing is the second value.
+    /// Reads the registers of a stopped thread, all but the debug registers. Fails when not even the general ones can be
+    /// had; what else is missing is the second value.
     pub fn read(&mut self, tid: pid_t) -> io::Result<(CpuState, Option<io::Error>)> {
         let length = ptrace::register_set(tid, NT_PRSTATUS, &mut self.general)?;
         if length == I386_REGISTERS {
@@ -51,10 +51,6 @@ impl RegisterReader {
         let mut missing = None;
         match self.read_xsave(tid) {
             Ok(xsave) => state.xsave = xsave,
-            Err(error) => missing = Some(error),
-        }
-        match debug_registers(tid) {
-            Ok(debug) => state.debug = debug,
             Err(error) => missing = Some(error),
         }
         Ok((CpuState::Amd64(Box::new(state)), missing))
@@ -86,8 +82,8 @@ fn used_length(area: &[u8], components: &[XsaveComponent]) -> usize {
         .min(area.len())
 }
 
-/// The debug registers, when DR7 enables any of the four breakpoints.
-fn debug_registers(tid: pid_t) -> io::Result<Option<DebugRegisters>> {
+/// The debug registers of a stopped thread, when DR7 enables any of the four breakpoints.
+pub fn debug_registers(tid: pid_t) -> io::Result<Option<DebugRegisters>> {
     let register = |index: usize| ptrace::peek_user(tid, offset_of!(libc::user, u_debugreg) + index * 8);
     let dr7 = register(7)?;
     // The two low bits of DR7 for each of the four breakpoints enable it.

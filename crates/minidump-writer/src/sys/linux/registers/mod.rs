@@ -4,4 +4,4 @@
 mod amd64;
 
 #[cfg(target_arch = "x86_64")]
-pub use amd64::RegisterReader;
+pub use amd64::{RegisterReader, debug_registers};

@@ -1,0 +1,74 @@
+//! `cargo xtask dist`: the program as one static file that runs on any Linux of its processor.
+
+mod link;
+mod proof;
+
+use crate::{
+    cross::{self, Compiler},
+    places, setup,
+    shell::{self, Doing, Outcome},
+};
+use std::{fs, path::PathBuf};
+
+const TARGET: &str = "x86_64-unknown-linux-musl";
+/// Its name, and that of the profile in `Cargo.toml`.
+const PROGRAM: &str = "minidump-writer";
+const PROFILE: &str = "dist";
+/// Largest that the stripped program may be, in bytes.
+const LIMIT: u64 = 3_000_000;
+
+/// For zstd's C: the program compresses at one level, so what searches harder is left out; it decompresses any.
+const C_FLAGS: &str = "-DZSTD_EXCLUDE_GREEDY_BLOCK_COMPRESSOR -DZSTD_EXCLUDE_LAZY_BLOCK_COMPRESSOR \
+    -DZSTD_EXCLUDE_LAZY2_BLOCK_COMPRESSOR -DZSTD_EXCLUDE_BTLAZY2_BLOCK_COMPRESSOR \
+    -DZSTD_EXCLUDE_BTOPT_BLOCK_COMPRESSOR -DZSTD_EXCLUDE_BTULTRA_BLOCK_COMPRESSOR -DDYNAMIC_BMI2=0";
+
+/// Builds the program and says where it is.
+pub fn run(_: &[String]) -> Outcome {
+    let program = build()?;
+    let size = size(&program)?;
+    println!("{}: {size} bytes", program.display());
+    within_limit(size)
+}
+
+/// Builds the program and shows that it is what it should be.
+pub fn check() -> Outcome {
+    run(&[])?;
+    proof::check(&path())
+}
+
+fn path() -> PathBuf {
+    places::target().join("dist").join(PROGRAM)
+}
+
+fn build() -> Outcome<PathBuf> {
+    setup::musl_compiler()?;
+    let compiler = cross::compiler_for(TARGET)?;
+    let mut command = compiler.cargo("rustc", TARGET);
+    command.args(["--profile", PROFILE, "--package", "minidump-cli", "--bin", PROGRAM]);
+    command.env(format!("CFLAGS_{}", TARGET.replace('-', "_")), C_FLAGS);
+    if let Compiler::FromSource(_) = compiler {
+        command.arg("--").args(link::arguments()?);
+    }
+    shell::run(&mut command)?;
+    let built = cross::folder().join(TARGET).join(PROFILE).join(PROGRAM);
+    let path = path();
+    let folder = places::target().join("dist");
+    fs::create_dir_all(&folder).doing(format_args!("could not create {}", folder.display()))?;
+    // A new file: one that is being run cannot be written to.
+    let _ = fs::remove_file(&path);
+    fs::copy(&built, &path).doing(format_args!("could not copy {}", built.display()))?;
+    Ok(path)
+}
+
+fn size(program: &std::path::Path) -> Outcome<u64> {
+    let found = fs::metadata(program).doing(format_args!("could not look at {}", program.display()))?;
+    Ok(found.len())
+}
+
+fn within_limit(size: u64) -> Outcome {
+    if size <= LIMIT {
+        return Ok(());
+    }
+    Err(format!("the program has {size} bytes, more than {LIMIT}; see what takes them with `nm --size-sort`")
+        .into())
+}
