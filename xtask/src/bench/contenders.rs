@@ -57,6 +57,7 @@ impl Contenders {
                 suffix: "",
                 leaves: Leaves::Minidump { complete: true },
                 rounds: self.rounds,
+                countable: true,
             },
             Dumper {
                 name: PEER,
@@ -65,6 +66,7 @@ impl Contenders {
                 suffix: "",
                 leaves: Leaves::Minidump { complete: false },
                 rounds: self.rounds,
+                countable: true,
             },
             Dumper {
                 name: FLOOR,
@@ -73,6 +75,7 @@ impl Contenders {
                 suffix: "",
                 leaves: Leaves::Nothing,
                 rounds: self.rounds,
+                countable: true,
             },
         ];
         dumpers.extend(self.gcore.as_ref().map(|program| gdb_core(program, self.rounds.min(FEW_ROUNDS))));
@@ -89,6 +92,7 @@ pub fn of_all_memory(ours: &Path, gcore: Option<&Path>, rounds: usize) -> Vec<Du
         suffix: "",
         leaves: Leaves::Minidump { complete: true },
         rounds,
+        countable: true,
     };
     let mut dumpers = vec![
         ours("ours, target held", &["dump", "PID", "-o", "OUT", "--memory", "full", "--json"]),
@@ -102,7 +106,15 @@ pub fn of_all_memory(ours: &Path, gcore: Option<&Path>, rounds: usize) -> Vec<Du
 pub fn plain_loop(rounds: usize) -> Outcome<Dumper> {
     let program = env::current_exe().doing("where is this program?")?;
     let arguments = &["bench-loop", "PID", "OUT"];
-    Ok(Dumper { name: "plain loop", program, arguments, suffix: "", leaves: Leaves::File, rounds })
+    Ok(Dumper {
+        name: "plain loop",
+        program,
+        arguments,
+        suffix: "",
+        leaves: Leaves::File,
+        rounds,
+        countable: true,
+    })
 }
 
 /// gdb's program for cores, if it is here or can be installed.
@@ -125,5 +137,6 @@ fn gdb_core(program: &Path, rounds: usize) -> Dumper {
         suffix: ".PID",
         leaves: Leaves::File,
         rounds,
+        countable: false,
     }
 }

@@ -13,12 +13,14 @@ use std::{
     fs::{self, File},
     io::{BufReader, Read},
     path::{Path, PathBuf},
-    process::{Command, Stdio},
+    process::{Child, Command, Stdio},
+    sync::mpsc::{RecvTimeoutError, channel},
+    thread,
     time::{Duration, Instant},
 };
 
-/// Longest time that a dump may take, in seconds.
-const PATIENCE: u32 = 120;
+/// Longest time that a dump may take.
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// A program that dumps a process to a file.
 #[derive(Debug, Clone)]
@@ -33,6 +35,8 @@ pub struct Dumper {
     pub leaves: Leaves,
     /// Rounds in which it takes part.
     pub rounds: usize,
+    /// Does it run below strace? gdb tries out on a child how the kernel traces, and hangs when the child is traced.
+    pub countable: bool,
 }
 
 /// What is there after a dump.
@@ -144,15 +148,12 @@ fn run(mut command: Command, name: &str, folder: &Path) -> Outcome<(os::Usage, D
     let stderr =
         File::create(&complaints).doing(format_args!("could not create {}", complaints.display()))?;
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(stderr);
-    os::prepare_dumper(&mut command, os::DUMPER_PRIORITY, PATIENCE);
+    os::prepare_dumper(&mut command, os::DUMPER_PRIORITY);
 
     let start = Instant::now();
     let program = command.get_program().to_owned();
     let mut child = command.spawn().doing(format_args!("could not start {}", program.display()))?;
-    let mut said = String::new();
-    if let Some(mut output) = child.stdout.take() {
-        output.read_to_string(&mut said).doing("could not read what the dumper prints")?;
-    }
+    let said = read_in_time(&mut child)?;
     let usage = os::wait(child).doing("could not wait for the dumper")?;
     let wall = start.elapsed();
     if usage.success {
@@ -168,6 +169,24 @@ fn run(mut command: Command, name: &str, folder: &Path) -> Outcome<(os::Usage, D
         ),
     }
     .into())
+}
+
+/// What a dumper prints until it, and all it has started, have closed their output. After [`PATIENCE`] they are killed.
+fn read_in_time(child: &mut Child) -> Outcome<String> {
+    let leader = child.id();
+    let (done, waits) = channel::<()>();
+    let guard = thread::spawn(move || {
+        if waits.recv_timeout(PATIENCE) == Err(RecvTimeoutError::Timeout) {
+            os::kill_group(leader);
+        }
+    });
+    let mut said = String::new();
+    let read = child.stdout.take().map_or(Ok(0), |mut output| output.read_to_string(&mut said));
+    drop(done);
+    // It only waits and kills: nothing in it can panic.
+    let _ = guard.join();
+    read.doing("could not read what the dumper prints")?;
+    Ok(said)
 }
 
 /// Whole microseconds.

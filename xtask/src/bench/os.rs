@@ -90,19 +90,26 @@ pub fn take_a_processor(priority: i32) {
 }
 
 /// Lets a program run with this priority and anywhere but on the sampler's processor, so that neither of the two takes
-/// time from the other. After `seconds` it is ended by `SIGALRM`.
-pub fn prepare_dumper(command: &mut Command, priority: i32, seconds: u32) {
+/// time from the other. It leads a process group of its own, see [`kill_group`].
+pub fn prepare_dumper(command: &mut Command, priority: i32) {
     let prepare = move || {
-        // SAFETY: alarm takes a number. The timer outlives exec, and the signal's default is to end the process.
-        unsafe { libc::alarm(seconds) };
         if change_priority(priority) {
             restrict(|index, last| index != last);
         }
         Ok(())
     };
+    command.process_group(0);
     // SAFETY: between fork and exec the closure makes a few system calls on variables of its own; it neither allocates
     // nor locks.
     unsafe { command.pre_exec(prepare) };
+}
+
+/// Kills a process and those it has started. It must lead a group and must not have been waited for.
+pub fn kill_group(leader: u32) {
+    if let Ok(leader @ 2..) = libc::pid_t::try_from(leader) {
+        // SAFETY: kill takes two numbers, and the group is that of a child of this process.
+        unsafe { libc::kill(-leader, libc::SIGKILL) };
+    }
 }
 
 /// Processors this thread may use.

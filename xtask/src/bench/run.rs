@@ -64,6 +64,7 @@ pub fn measure(
         if !case.all_memory {
             dumper.dump(&mut target, folder)?;
         }
+        let strace = strace.filter(|_| dumper.countable);
         let calls = strace.map(|strace| dumper.count_calls(&target, folder, strace)).transpose()?;
         programs.push(ProgramResults { name: dumper.name.to_owned(), samples: Vec::new(), calls });
     }

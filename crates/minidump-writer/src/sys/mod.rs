@@ -22,7 +22,6 @@ mod platform;
 /// For the documented API of this system alone.
 #[cfg(all(any(target_os = "linux", target_os = "android"), target_arch = "x86_64"))]
 pub(crate) use platform::ProcessMemory;
-pub(crate) use platform::{Capture, Session, capture};
 #[cfg(all(
     feature = "bench-internals",
     any(target_os = "linux", target_os = "android"),
@@ -35,3 +34,4 @@ pub use platform::bench;
     target_arch = "x86_64"
 ))]
 pub(crate) use platform::offline;
+pub(crate) use platform::{Capture, Session, capture};

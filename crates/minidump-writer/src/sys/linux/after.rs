@@ -100,7 +100,8 @@ fn list_of_the_window(
         // A list that is corrupt, or whose memory the dump has no room for.
         return found;
     }
-    let message = "the loader's list changed during the capture; the one in the dump is from after the standstill";
+    let message =
+        "the loader's list changed during the capture; the one in the dump is from after the standstill";
     soft_errors.push(SoftError::new(Stage::Loader, message).range(list.address, 0));
     soft_errors.extend(errors);
     found

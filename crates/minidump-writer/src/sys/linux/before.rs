@@ -16,7 +16,9 @@ use super::target::Target;
 use super::target_files::TargetFiles;
 use super::task_list::TaskList;
 use super::thread_facts::ThreadTable;
-use crate::snapshot::{Cpu, DsoDebug, LinuxFacts, MemoryMode, Module, Process, Region, Snapshot, SoftError, Stage, System};
+use crate::snapshot::{
+    Cpu, DsoDebug, LinuxFacts, MemoryMode, Module, Process, Region, Snapshot, SoftError, Stage, System,
+};
 use crate::{AuxvOverride, DumpOptions, Error};
 use std::fs::File;
 use std::io::{self, Read};
@@ -123,12 +125,7 @@ impl Image {
 
     /// Reads what may have changed since an earlier capture. `spare_text` is room for the text of the memory map. Returns
     /// false when the process runs another program now.
-    pub fn renew(
-        &mut self,
-        target: &Target,
-        auxv: Option<AuxvOverride>,
-        spare_text: &mut Vec<u8>,
-    ) -> bool {
+    pub fn renew(&mut self, target: &Target, auxv: Option<AuxvOverride>, spare_text: &mut Vec<u8>) -> bool {
         if read_maps(&self.maps_file, spare_text).is_err() || spare_text.is_empty() {
             return false;
         }

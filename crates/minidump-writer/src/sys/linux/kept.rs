@@ -3,8 +3,8 @@
 use super::arena::Arena;
 use super::before::Image;
 use super::registers::RegisterReader;
-use super::task_list::TaskList;
 use super::target::Target;
+use super::task_list::TaskList;
 use crate::DumpOptions;
 use crate::snapshot::System;
 

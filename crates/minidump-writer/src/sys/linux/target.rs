@@ -45,13 +45,21 @@ impl Target {
         let target = Self {
             pid: group,
             named_thread: (group != pid).then(|| u32::try_from(pid).ok()).flatten(),
-            live_tid: if has_exited(&stat) { live_thread(group).ok_or(Error::Zombie { pid })? } else { group },
+            live_tid: if has_exited(&stat) {
+                live_thread(group).ok_or(Error::Zombie { pid })?
+            } else {
+                group
+            },
             own_child,
             stat,
             status,
         };
         // What was read may be the status of an exited main thread, which has no tracer.
-        if target.live_tid == pid { target.refuse_if_traced_in(&target.status) } else { target.refuse_if_traced() }?;
+        if target.live_tid == pid {
+            target.refuse_if_traced_in(&target.status)
+        } else {
+            target.refuse_if_traced()
+        }?;
         Ok(target)
     }
 

@@ -96,8 +96,8 @@ fn stop(
     let Before { threads: known, tasks, registers, .. } = before;
     let refused = |failure| refusal(target, failure);
     let sleeps = |tid| known.sleeps(tid);
-    let mut tracees = Tracees::seize(target.pid, target.own_child, tasks, sleeps, options.deadline)
-        .map_err(refused)?;
+    let mut tracees =
+        Tracees::seize(target.pid, target.own_child, tasks, sleeps, options.deadline).map_err(refused)?;
     let mut threads = StoppedThreads::new(registers, &suspects, known.len() + 4);
     let start = Instant::now();
     let first_awake = tracees.stop_sleepers();
@@ -197,4 +197,3 @@ fn reread_image(target: &Target, options: &DumpOptions, tid: pid_t, traced: bool
     let image = Image::read(&target.through(tid), options.auxv, traced)?;
     if image.mappings.is_empty() { Err(Error::TargetGone { pid }) } else { Ok(image) }
 }
-
