@@ -1,11 +1,6 @@
 //! Dumping the same process again with one `Dumper`: what did not change is used again, and what did is seen.
 #![cfg(all(target_os = "linux", target_arch = "x86_64"))]
-#![expect(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    reason = "helpers of tests fail the test"
-)]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "helpers of tests fail the test")]
 
 use end_to_end::unharmed::assert_unharmed;
 use end_to_end::{Dump, Target};

@@ -37,10 +37,11 @@ impl Captured {
             region(MODULES + index * 0x2_0000, 0x1000, RegionKind::File, &path)
         });
         snapshot.regions = stacks.chain(rest).collect();
-        let mut facts = minidump_snapshot::LinuxFacts::default();
-        facts.maps = Some(maps_text::mixed(regions)?);
-        facts.auxv = Some(Libraries::new(1)?.auxv);
-        snapshot.linux = Some(facts);
+        snapshot.linux = Some(minidump_snapshot::LinuxFacts {
+            maps: Some(maps_text::mixed(regions)?),
+            auxv: Some(Libraries::new(1)?.auxv),
+            ..minidump_snapshot::LinuxFacts::default()
+        });
         let plan = MemoryPlan::new(&snapshot, &MemoryPolicy::default(), &mut Vec::new());
         Ok(Self { snapshot, plan })
     }
