@@ -359,6 +359,16 @@ mod tests {
     }
 
     #[test]
+    fn pieces_are_written_together() {
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path().join("a.dmp");
+        let mut file = DumpFile::create(&path).unwrap();
+        assert_eq!(file.write_vectored(&[IoSlice::new(b"MDMP"), IoSlice::new(b"hello")]).unwrap(), 9);
+        file.commit().unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"MDMPhello");
+    }
+
+    #[test]
     fn an_existing_file_is_kept_until_commit_and_replaced_by_it() {
         let place = tempfile::tempdir().unwrap();
         let path = place.path().join("a.dmp");

@@ -81,7 +81,7 @@ mod tests {
     fn a_stack_reaches_from_the_red_zone_to_its_end_its_thread_block_or_the_cap() {
         let ranges = [(0x1000, 0x9000), (0xa000, 0x10_0000)];
         assert_eq!(stack(&ranges, 0x3000, 0), Some((0x3000 - 128, 0x9000)));
-        assert_eq!(stack(&ranges, 0x1010, 0x4800), Some((0x1000, 0x5000)));
+        assert_eq!(stack(&ranges, 0x1010, 0x4600), Some((0x1000, 0x5000)));
         assert_eq!(stack(&ranges, 0xb000, 0), Some((0xb000 - 128, 0xb000 - 128 + (256 << 10))));
         assert_eq!(stack(&ranges, 0x9800, 0), None);
         assert_eq!(stack(&ranges, 0x10_0000, 0), None);

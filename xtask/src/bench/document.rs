@@ -11,11 +11,16 @@ use crate::{
     places,
     shell::{Doing, Outcome},
 };
-use std::{fmt::Write, fs};
+use std::{fmt::Write, fs, path::PathBuf};
 
 /// The text, with names in double braces where numbers belong.
 const TEXT: &str = include_str!("performance.md");
 const NOTHING: &str = "–";
+
+/// The file with the numbers.
+pub fn numbers() -> PathBuf {
+    places::root().join("docs/performance/bench.json")
+}
 
 /// Writes all files.
 pub fn write(summary: &Summary) -> Outcome {
@@ -24,7 +29,7 @@ pub fn write(summary: &Summary) -> Outcome {
     let json = serde_json::to_string_pretty(summary).map_err(|error| error.to_string())?;
     let files = [
         (places::root().join("docs/performance.md"), text(summary)),
-        (folder.join("bench.json"), json + "\n"),
+        (numbers(), json + "\n"),
         (folder.join("standstill-threads.svg"), plots::threads(summary)),
         (folder.join("standstill-mappings.svg"), plots::mappings(summary)),
     ];
@@ -77,7 +82,7 @@ fn rounds(summary: &Summary) -> String {
 }
 
 fn noise(summary: &Summary) -> String {
-    let most = summary.cases.iter().max_by_key(|results| results.noise_us);
+    let most = of_stacks(summary).max_by_key(|results| results.noise_us);
     most.map_or_else(String::new, |worst| {
         format!(
             "Noise: the longest time for which the sampler did not run although nobody dumped is {} at most (median \

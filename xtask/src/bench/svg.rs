@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 /// Size of the picture, and where the plot is in it.
-const WIDTH: f64 = 760.0;
+const WIDTH: f64 = 780.0;
 const HEIGHT: f64 = 440.0;
 const LEFT: f64 = 74.0;
 const RIGHT: f64 = 560.0;
@@ -111,7 +111,8 @@ pub fn draw(plot: &Plot<'_>) -> String {
     text(&mut svg, (LEFT, 28.0), "start", "title", plot.title);
     text(&mut svg, (f64::midpoint(LEFT, RIGHT), HEIGHT - 16.0), "middle", "", plot.across);
     grid(&mut svg, plot, across, up);
-    for series in &plot.series {
+    // The first is the one that matters: it lies above the others.
+    for series in plot.series.iter().rev() {
         line(&mut svg, series, across, up);
     }
     legend(&mut svg, plot, up);

@@ -34,17 +34,18 @@ fn dump_and_show(program: &Path, target: &Target, path: &Path, extra: Option<&st
     let mut arguments = vec!["dump", &pid, "--json", "-o", &place];
     arguments.extend(extra);
     let said = json(&ask(program, &arguments)?)?;
-    ensure(said["threads"] == Target::THREADS, format!("the dump says: {said}"))?;
+    ensure(said.pointer("/threads") == Some(&Target::THREADS.into()), format!("the dump says: {said}"))?;
     let shown = json(&ask(program, &["show", &place, "--json"])?)?;
-    let frames = shown["threads"][0]["frames"].as_array().map_or(&[][..], Vec::as_slice);
-    let is_ours =
-        |frame: &Value| frame["function"].as_str().is_some_and(|name| name.contains("bench::target::run"));
+    let frames = shown.pointer("/threads/0/frames").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+    let is_ours = |frame: &Value| {
+        frame.get("function").and_then(Value::as_str).is_some_and(|name| name.contains("bench::target::run"))
+    };
     let is_right = [
-        shown["process"]["pid"] == target.child.id(),
-        shown["threads"].as_array().map(Vec::len) == Some(Target::THREADS),
-        shown["uncompressed_bytes"].is_null() == extra.is_none(),
+        shown.pointer("/process/pid") == Some(&target.child.id().into()),
+        shown.get("threads").and_then(Value::as_array).map(Vec::len) == Some(Target::THREADS),
+        shown.get("uncompressed_bytes").is_none_or(Value::is_null) == extra.is_none(),
         frames.iter().any(is_ours),
-        frames.iter().any(|frame| frame["trust"] == "call_frame_info"),
+        frames.iter().any(|frame| frame.get("trust").and_then(Value::as_str) == Some("call_frame_info")),
     ];
     ensure(is_right == [true; 5], format!("the shown dump is not right ({is_right:?}): {shown}"))
 }

@@ -3,7 +3,8 @@ use super::gather::Gather;
 use super::holes::HoleLog;
 use minidump_snapshot::{MemorySource, PlannedRange, ReadEnd};
 
-/// Most bytes of the target's memory that are held at a time, of those that the source does not hold itself.
+/// Most bytes of the target's memory that are held at a time, of those that the source does not hold itself. They are
+/// to be in the processor's cache still when they are written: a quarter of a MiB takes twice as long.
 const BUFFER_SIZE: usize = 64 << 10;
 
 /// Writes the ranges back to back, with zeros and a hole in `log` for each page, or part of one, that cannot be read.

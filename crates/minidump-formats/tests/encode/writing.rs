@@ -4,7 +4,7 @@ use crate::build::{bytes_at, empty, full_source, plan, registers, thread, write}
 use minidump::Minidump;
 use minidump_formats::minidump::{FormatError, LayoutOptions, layout};
 use minidump_snapshot::{BufferSource, MemoryPlan, Purpose, Snapshot};
-use std::io::{self, Cursor, Seek, SeekFrom, Write};
+use std::io::{self, Cursor, IoSlice, Seek, SeekFrom, Write};
 
 fn sample() -> (Snapshot, MemoryPlan) {
     let mut snapshot = empty();
@@ -83,6 +83,42 @@ fn short_and_interrupted_writes_lose_nothing() {
     let mut output = Slow { interrupted: false, taken: vec![] };
     layout.write(&source, &mut output).unwrap();
     assert_eq!(output.taken, write(&layout, &source).0);
+}
+
+/// Counts how often it is called.
+#[derive(Default)]
+struct Counting {
+    calls: u32,
+    taken: Vec<u8>,
+}
+
+impl Write for Counting {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.write_vectored(&[IoSlice::new(bytes)])
+    }
+
+    fn write_vectored(&mut self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
+        self.calls += 1;
+        self.taken.write_vectored(pieces)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn a_dump_of_many_threads_and_ranges_takes_few_writes() {
+    let mut snapshot = empty();
+    snapshot.threads = (1..=300).map(|id| thread(id, registers(id.into()))).collect();
+    let ranges: Vec<_> = (1..=300).map(|index| (index << 16, 0x100, Purpose::Stack)).collect();
+    let plan = plan(&ranges, &[]);
+    let layout = layout(&snapshot, &plan, &LayoutOptions::default()).unwrap();
+    let mut output = Counting::default();
+    layout.write(&full_source(&plan), &mut output).unwrap();
+    assert_eq!(output.taken, write(&layout, &full_source(&plan)).0);
+    // 12 batches of contexts; then 600 pieces for areas and gaps, and 300 for the memory, 256 in a call.
+    assert!(output.calls <= 12 + 4 + 3, "{}", output.calls);
 }
 
 #[test]
