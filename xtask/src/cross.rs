@@ -64,19 +64,24 @@ pub enum Compiler {
     FromSource(PathBuf),
 }
 
-/// What can compile for `target` here. Installs the system's compiler when the toolchain cannot.
+/// What can compile for `target` here.
 pub fn compiler_for(target: &str) -> Outcome<Compiler> {
     if has_standard_library(target) {
         return Ok(Compiler::Toolchain);
-    }
-    if let Err(failure) = setup::cross_compiler() {
-        eprintln!("xtask: {failure}");
     }
     let sentence = format!(
         "nothing here can compile for {target}: run `rustup target add {target}`, or install Debian's rustc-web and \
          rust-web-src"
     );
-    system_rustc().map(Compiler::FromSource).ok_or_else(|| sentence.into())
+    from_source().ok_or_else(|| sentence.into())
+}
+
+/// The system's compiler, with which the standard library is built too. Installs it where that is possible.
+pub fn from_source() -> Option<Compiler> {
+    if let Err(failure) = setup::cross_compiler() {
+        eprintln!("xtask: {failure}");
+    }
+    system_rustc().map(Compiler::FromSource)
 }
 
 fn has_standard_library(target: &str) -> bool {

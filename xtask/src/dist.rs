@@ -17,10 +17,23 @@ const PROFILE: &str = "dist";
 /// Largest that the stripped program may be, in bytes.
 const LIMIT: u64 = 3_000_000;
 
-/// For zstd's C: the program compresses at one level, so what searches harder is left out; it decompresses any.
-const C_FLAGS: &str = "-DZSTD_EXCLUDE_GREEDY_BLOCK_COMPRESSOR -DZSTD_EXCLUDE_LAZY_BLOCK_COMPRESSOR \
-    -DZSTD_EXCLUDE_LAZY2_BLOCK_COMPRESSOR -DZSTD_EXCLUDE_BTLAZY2_BLOCK_COMPRESSOR \
-    -DZSTD_EXCLUDE_BTOPT_BLOCK_COMPRESSOR -DZSTD_EXCLUDE_BTULTRA_BLOCK_COMPRESSOR -DDYNAMIC_BMI2=0";
+/// The standard library without the reader of debug information for backtraces, which a stripped program has no use for,
+/// and with the smaller ones of its algorithms (library/sysroot/Cargo.toml of Rust's sources).
+const STANDARD_LIBRARY: &str = "-Zbuild-std-features=panic-unwind,optimize_for_size";
+
+/// For zstd's C: the program compresses at one level, so what searches harder is left out; it decompresses any. No panic
+/// passes through C, so its frames need not be known to the unwinder.
+const C_FLAGS: &[&str] = &[
+    "-fno-asynchronous-unwind-tables",
+    "-DDYNAMIC_BMI2=0",
+    "-DHUF_FORCE_DECOMPRESS_X1",
+    "-DZSTD_EXCLUDE_GREEDY_BLOCK_COMPRESSOR",
+    "-DZSTD_EXCLUDE_LAZY_BLOCK_COMPRESSOR",
+    "-DZSTD_EXCLUDE_LAZY2_BLOCK_COMPRESSOR",
+    "-DZSTD_EXCLUDE_BTLAZY2_BLOCK_COMPRESSOR",
+    "-DZSTD_EXCLUDE_BTOPT_BLOCK_COMPRESSOR",
+    "-DZSTD_EXCLUDE_BTULTRA_BLOCK_COMPRESSOR",
+];
 
 /// Builds the program and says where it is.
 pub fn run(_: &[String]) -> Outcome {
@@ -42,12 +55,13 @@ fn path() -> PathBuf {
 
 fn build() -> Outcome<PathBuf> {
     setup::musl_compiler()?;
-    let compiler = cross::compiler_for(TARGET)?;
+    // A standard library that is built for size makes a smaller program than the one that comes with a toolchain.
+    let compiler = cross::from_source().map_or_else(|| cross::compiler_for(TARGET), Ok)?;
     let mut command = compiler.cargo("rustc", TARGET);
     command.args(["--profile", PROFILE, "--package", "minidump-cli", "--bin", PROGRAM]);
-    command.env(format!("CFLAGS_{}", TARGET.replace('-', "_")), C_FLAGS);
+    command.env(format!("CFLAGS_{}", TARGET.replace('-', "_")), C_FLAGS.join(" "));
     if let Compiler::FromSource(_) = compiler {
-        command.arg("--").args(link::arguments()?);
+        command.args([STANDARD_LIBRARY, "--"]).args(link::arguments()?);
     }
     shell::run(&mut command)?;
     let built = cross::folder().join(TARGET).join(PROFILE).join(PROGRAM);
