@@ -54,7 +54,7 @@ fn unwinder() -> Outcome<PathBuf> {
     let folder = cross::folder().join("musl");
     fs::create_dir_all(&folder).doing(format_args!("could not create {}", folder.display()))?;
     let (gaps, library) = (folder.join("musl_gaps.o"), folder.join("libunwind.a"));
-    let mut compiler = shell::program("musl-gcc");
+    let mut compiler = shell::program("x86_64-linux-musl-gcc");
     compiler.args(["-Os", "-fPIC", "-ffunction-sections", "-Wall", "-Wextra", "-Werror", "-c"]);
     shell::run(compiler.arg("xtask/src/dist/musl_gaps.c").arg("-o").arg(&gaps))?;
     let found = shell::answer(Command::new("gcc").arg("-print-file-name=libgcc_eh.a")).unwrap_or_default();

@@ -109,6 +109,7 @@ impl Tracees {
                 break;
             }
             first = self.threads.len();
+            self.bury_killed();
             self.seize_new(&listed);
             if self.threads.len() == first {
                 break;
@@ -214,6 +215,9 @@ impl Tracees {
             if waiting.is_empty() {
                 return;
             }
+            if pauses.are_long() {
+                self.bury_killed();
+            }
             let now = Instant::now();
             if now >= self.deadline {
                 break;
@@ -231,6 +235,22 @@ impl Tracees {
         for index in waiting {
             if let Some((_, state @ State::Asked)) = self.threads.get_mut(index) {
                 *state = State::Unstoppable;
+            }
+        }
+    }
+
+    /// Reaps the threads that have been killed since they were seized. One that calls exec kills the others, and goes on
+    /// only when their tracer has taken note of their end; until then no thread of the process can be seized, and trying
+    /// waits for that.
+    fn bury_killed(&mut self) {
+        let (pid, own_child) = (self.pid, self.own_child);
+        let idle = |state: &State| matches!(state, State::Seized | State::Stopped(_));
+        for (tid, state) in self.threads.iter_mut().filter(|(_, state)| idle(state)) {
+            match ptrace::poll_event(*tid, own_child && *tid == pid) {
+                Ok(Event::Nothing) => {}
+                // A signal stopped it before it was asked.
+                Ok(Event::Stopped { signal }) => *state = State::Stopped(signal),
+                Ok(Event::Gone) | Err(_) => *state = State::Gone,
             }
         }
     }
