@@ -30,6 +30,7 @@ mod plain_thread;
 mod proc_fs;
 mod ptrace;
 mod registers;
+mod seize_watch;
 mod smaps;
 mod source;
 mod stopped_threads;

@@ -10,6 +10,7 @@
 use super::pauses::Pauses;
 use super::proc_fs::{Stat, parse_syscall, read_text};
 use super::ptrace::{self, Event};
+use super::seize_watch::SeizeWatch;
 use super::task_list::TaskList;
 use crate::snapshot::{SoftError, Stage};
 use libc::{c_int, pid_t};
@@ -50,6 +51,7 @@ pub struct Tracees {
     deadline: Instant,
     /// Why a thread could not be seized.
     denied: Option<io::Error>,
+    watch: SeizeWatch,
 }
 
 /// Why nothing could be stopped.
@@ -65,20 +67,22 @@ pub enum StopFailure {
 
 impl Tracees {
     /// Seizes all threads of `pid`; they run on. `sleeps` tells which of them were asleep when last looked at. None is to
-    /// be waited for longer than `patience` in all. `own_child` says that the process is a child of this one.
+    /// be waited for longer than `patience` in all. `own_child` says that the process is a child of this one. Somebody looks at
+    /// `watch`, see there.
     pub fn seize(
         pid: pid_t,
         own_child: bool,
         tasks: &mut TaskList,
         sleeps: impl Fn(pid_t) -> bool,
         patience: Duration,
+        watch: SeizeWatch,
     ) -> Result<Self, StopFailure> {
         let deadline = Instant::now() + patience;
-        let mut tracees =
-            Self { pid, own_child, threads: Vec::with_capacity(64), sleepers: 0, deadline, denied: None };
+        let threads = Vec::with_capacity(64);
+        let mut tracees = Self { pid, own_child, threads, sleepers: 0, deadline, denied: None, watch };
         let mut listed = Vec::with_capacity(64);
         tasks.list(&mut listed).map_err(StopFailure::Other)?;
-        tracees.seize_new(&listed);
+        tracees.seize_new(&listed)?;
         tracees.threads.sort_by_key(|(tid, _)| !sleeps(*tid));
         tracees.sleepers = tracees.threads.partition_point(|(tid, _)| sleeps(*tid));
         Ok(tracees)
@@ -110,7 +114,7 @@ impl Tracees {
             }
             first = self.threads.len();
             self.bury_killed();
-            self.seize_new(&listed);
+            self.seize_new(&listed)?;
             if self.threads.len() == first {
                 break;
             }
@@ -169,13 +173,23 @@ impl Tracees {
         self.own_child && tid == self.pid
     }
 
-    /// Seizes those of `listed` that are not known yet, without stopping them.
-    fn seize_new(&mut self, listed: &[pid_t]) {
+    /// Seizes those of `listed` that are not known yet, without stopping them. Fails when nobody waits for it any more.
+    fn seize_new(&mut self, listed: &[pid_t]) -> Result<(), StopFailure> {
         let mut known: Vec<pid_t> = self.threads.iter().map(|(tid, _)| *tid).collect();
         known.sort_unstable();
+        let alive = self.threads.iter().filter(|(_, state)| *state != State::Gone).map(|(tid, _)| *tid);
+        self.watch.begin(alive.filter(|tid| !self.leave_exit(*tid)));
         for tid in listed.iter().filter(|tid| known.binary_search(tid).is_err()) {
             match ptrace::seize(*tid) {
-                Ok(()) if ptrace::is_thread_of(self.pid, *tid) => self.threads.push((*tid, State::Seized)),
+                Ok(()) if self.watch.is_abandoned() => {
+                    return Err(StopFailure::Other(io::Error::from_raw_os_error(libc::ETIMEDOUT)));
+                }
+                Ok(()) if ptrace::is_thread_of(self.pid, *tid) => {
+                    self.threads.push((*tid, State::Seized));
+                    if !self.leave_exit(*tid) {
+                        self.watch.add(*tid);
+                    }
+                }
                 // The thread has ended, and another process has got its id meanwhile.
                 Ok(()) => let_run(*tid),
                 Err(error) if error.raw_os_error() == Some(libc::ESRCH) => {}
@@ -184,19 +198,24 @@ impl Tracees {
                 Err(error) => self.denied = Some(error),
             }
         }
+        for reaped in self.watch.end() {
+            if let Some((_, state)) = self.threads.iter_mut().find(|(tid, _)| *tid == reaped) {
+                *state = State::Gone;
+            }
+        }
+        Ok(())
     }
 
     /// Asks the threads from index `first` up to `end` to stop.
     fn interrupt(&mut self, first: usize, end: usize) {
+        let (pid, own_child) = (self.pid, self.own_child);
         let asked = self.threads.iter_mut().take(end).skip(first);
         for (tid, state) in asked.filter(|(_, state)| *state == State::Seized) {
-            // ESRCH: it has exited meanwhile, which the wait will tell. Nothing else can be wrong with a tracee.
-            *state = if ptrace::interrupt(*tid).is_ok() { State::Asked } else { State::Gone };
-        }
-        // A thread taken for gone may be an exited tracee that only this tracer can bury.
-        for index in first..end {
-            if let Some((tid, State::Gone)) = self.threads.get(index).copied() {
-                let _ = ptrace::poll_event(tid, self.leave_exit(tid));
+            *state = State::Asked;
+            // ESRCH: it has exited meanwhile, and only its tracer can bury it. Nothing else can be wrong with a tracee.
+            if ptrace::interrupt(*tid).is_err() {
+                let _ = ptrace::poll_event(*tid, own_child && *tid == pid);
+                *state = State::Gone;
             }
         }
     }

@@ -5,13 +5,18 @@ use super::before::Before;
 use super::hold::Hold;
 use super::plain_thread::PlainThread;
 use super::ptrace;
+use super::seize_watch::SeizeWatch;
 use super::target::Target;
 use super::window::{self, Window};
-use crate::{DumpOptions, Error};
+use crate::{DumpOptions, Error, Pid};
+use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, channel, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
+
+/// A window that lasts longer than this may hang; looking whether it does costs the target nothing.
+const UNUSUAL: Duration = Duration::from_millis(5);
 
 /// All that the tracing thread needs.
 struct Job {
@@ -59,19 +64,20 @@ impl Tracer {
         let (report, reported) = sync_channel(1);
         let (release, released) = channel();
         let expired = Expired::default();
-        let (its_job, its_expired) = (Arc::clone(&job), expired.clone());
+        let watch = SeizeWatch::default();
+        let (its_job, its_expired, its_watch) = (Arc::clone(&job), expired.clone(), watch.clone());
         let spawned = PlainThread::spawn(c"minidump-tracer", move || {
             ptrace::wake_promptly();
             let job = take(&its_job)?;
-            trace(job, &report, &released, &its_expired)
+            trace(job, its_watch, &report, &released, &its_expired)
         });
         let Ok(thread) = spawned else {
             let mut job = take(&job).ok_or(Error::Internal { pid })?;
-            let (window, hold) = window::run(&job.target, &mut job.before, &job.options)?;
+            let (window, hold) = window::run(&job.target, &mut job.before, &job.options, watch)?;
             let own = Some((hold, window.start));
             return Ok((job.before, window, Self { release: None, thread: None, own, expired }));
         };
-        let (before, window) = reported.recv().map_err(|_| Error::Internal { pid })??;
+        let (before, window) = wait_for(&reported, &watch, pid, options.deadline)??;
         let tracer = Self { release: Some(release), thread: Some(thread), own: None, expired };
         Ok((before, window, tracer))
     }
@@ -100,13 +106,35 @@ impl Drop for Tracer {
     }
 }
 
+/// Waits for the outcome, and looks after a tracer that takes unusually long. It is waited for without a limit unless it
+/// hangs in seizing threads, as all that comes later has a deadline of its own.
+fn wait_for(
+    reported: &Receiver<Outcome>,
+    watch: &SeizeWatch,
+    pid: Pid,
+    limit: Duration,
+) -> Result<Outcome, Error> {
+    loop {
+        match reported.recv_timeout(UNUSUAL) {
+            Ok(outcome) => return Ok(outcome),
+            Err(RecvTimeoutError::Disconnected) => return Err(Error::Internal { pid }),
+            Err(RecvTimeoutError::Timeout) => watch.reap(),
+        }
+        if watch.abandon_after(limit) {
+            let source = io::Error::new(io::ErrorKind::TimedOut, "it hangs in the middle of an exec");
+            return Err(Error::Stop { pid, source });
+        }
+    }
+}
+
 fn trace(
     mut job: Job,
+    watch: SeizeWatch,
     report: &SyncSender<Outcome>,
     released: &Receiver<()>,
     expired: &Expired,
 ) -> Option<Duration> {
-    let (window, hold) = match window::run(&job.target, &mut job.before, &job.options) {
+    let (window, hold) = match window::run(&job.target, &mut job.before, &job.options, watch) {
         Ok(found) => found,
         Err(error) => {
             let _ = report.send(Err(error));

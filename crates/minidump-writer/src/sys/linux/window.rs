@@ -5,6 +5,7 @@ use super::blame::{blame, take_crash};
 use super::hold::{self, HeldMemory, Hold};
 use super::memory::ProcessMemory;
 use super::proc_fs::{Stat, read_maps};
+use super::seize_watch::SeizeWatch;
 use super::stopped_threads::StoppedThreads;
 use super::target::Target;
 use super::tracees::{StopFailure, Tracees};
@@ -32,12 +33,17 @@ pub struct Window {
     pub stopped: Duration,
 }
 
-/// Stops the target, reads, and lets it go. Must run on a thread that ends afterwards.
-pub fn run(target: &Target, before: &mut Before, options: &DumpOptions) -> Result<(Window, Hold), Error> {
+/// Stops the target, reads, and lets it go. Must run on a thread that ends afterwards; another one should look at `watch`.
+pub fn run(
+    target: &Target,
+    before: &mut Before,
+    options: &DumpOptions,
+    watch: SeizeWatch,
+) -> Result<(Window, Hold), Error> {
     let process = Process { pid: target.pid.unsigned_abs(), ..Process::default() };
     let mut snapshot = Snapshot::new(process, before.system.clone());
     let mut errors = Vec::new();
-    let (start, mut tracees) = stop(target, before, options, &mut snapshot, &mut errors)?;
+    let (start, mut tracees) = stop(target, before, options, watch, &mut snapshot, &mut errors)?;
     snapshot.captured_at_us = now_us();
     let memory_tid = tracees.stopped().next();
     let memory = refresh_image(target, before, options, &mut snapshot, memory_tid, &mut errors)?;
@@ -87,6 +93,7 @@ fn stop(
     target: &Target,
     before: &mut Before,
     options: &DumpOptions,
+    watch: SeizeWatch,
     snapshot: &mut Snapshot,
     errors: &mut Vec<SoftError>,
 ) -> Result<(Instant, Tracees), Error> {
@@ -96,8 +103,8 @@ fn stop(
     let Before { threads: known, tasks, registers, .. } = before;
     let refused = |failure| refusal(target, failure);
     let sleeps = |tid| known.sleeps(tid);
-    let mut tracees =
-        Tracees::seize(target.pid, target.own_child, tasks, sleeps, options.deadline).map_err(refused)?;
+    let mut tracees = Tracees::seize(target.pid, target.own_child, tasks, sleeps, options.deadline, watch)
+        .map_err(refused)?;
     let mut threads = StoppedThreads::new(registers, &suspects, known.len() + 4);
     let start = Instant::now();
     let first_awake = tracees.stop_sleepers();

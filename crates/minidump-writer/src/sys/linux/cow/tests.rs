@@ -1,5 +1,6 @@
 use super::super::maps;
 use super::super::proc_fs::Stat;
+use super::super::seize_watch::SeizeWatch;
 use super::super::task_list::TaskList;
 use super::*;
 use crate::snapshot::{MemorySource as _, Protection};
@@ -74,7 +75,7 @@ fn map_of(pid: pid_t) -> (Vec<Mapping>, Vec<u8>) {
 /// Stops it, copies it, and lets it go.
 fn copy_until(pid: pid_t, deadline: Instant) -> Result<Copy, Refusal> {
     let mut tasks = TaskList::open(pid).unwrap();
-    let mut tracees = Tracees::seize(pid, true, &mut tasks, |_| false, LIMIT).unwrap();
+    let mut tracees = Tracees::seize(pid, true, &mut tasks, |_| false, LIMIT, SeizeWatch::default()).unwrap();
     tracees.stop_rest(&mut tasks, &mut Vec::new()).unwrap();
     let (mappings, text) = map_of(pid);
     copy(pid, &tracees, &mappings, &text, deadline)
