@@ -5,9 +5,10 @@ mod values;
 
 use crate::destination::is_dash;
 use crate::stream_names;
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, FromArgMatches as _, Parser, Subcommand, ValueEnum};
 use minidump_writer::snapshot::MemoryMode;
 use minidump_writer::{Format, Pid};
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 use values::{parse_address, parse_annotation, parse_pid, parse_range, parse_size, parse_tid, parse_time};
@@ -21,10 +22,13 @@ pub struct Arguments {
     pub command: Command,
 }
 
+/// What `dump` does.
+const DUMP: &str = "Stop a process for an instant, write a dump of it, and let it run on";
+
 /// What the program can do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Stop a process for an instant, write a dump of it, and let it run on
+    #[command(about = DUMP)]
     Dump(Box<DumpArguments>),
     /// Show what a dump holds: why it was taken, threads with their stacks, modules
     Show(ShowArguments),
@@ -198,6 +202,34 @@ impl From<MemoryName> for MemoryMode {
     }
 }
 
+impl Arguments {
+    /// Parses the arguments that this program was started with.
+    pub fn of_this_program() -> Result<Self, clap::Error> {
+        Self::of(std::env::args_os().collect())
+    }
+
+    /// Parses `words`, the first of which is the name of the program. For `dump`, which is to be fast, the definitions of
+    /// the other commands are not made.
+    fn of(mut words: Vec<OsString>) -> Result<Self, clap::Error> {
+        if words.get(1).is_none_or(|word| word != "dump") {
+            return Self::try_parse_from(words);
+        }
+        words.remove(0);
+        let mut definition = dump_alone();
+        let parsed = definition.try_get_matches_from_mut(words);
+        let arguments = parsed.and_then(|matches| DumpArguments::from_arg_matches(&matches));
+        let arguments = arguments.map_err(|error| error.format(&mut definition))?;
+        Ok(Self { command: Command::Dump(Box::new(arguments)) })
+    }
+}
+
+/// The definition of `dump` as that of the whole program has it.
+fn dump_alone() -> clap::Command {
+    let definition = clap::Command::new("dump").bin_name("minidump-writer dump");
+    let definition = definition.display_name("minidump-writer-dump").version(env!("CARGO_PKG_VERSION"));
+    DumpArguments::augment_args(definition).about(DUMP)
+}
+
 impl DumpArguments {
     /// Whether the dump itself goes to the standard output.
     pub fn to_stdout(&self) -> bool {
@@ -220,6 +252,39 @@ mod tests {
         match Arguments::try_parse_from(all).and_then(Arguments::checked)?.command {
             Command::Dump(dump) => Ok(*dump),
             other => panic!("dump was asked for, not {other:?}"),
+        }
+    }
+
+    #[test]
+    fn dump_is_parsed_alone_as_it_is_among_all_commands() {
+        for line in [
+            "dump",
+            "dump --help",
+            "dump -h",
+            "dump --version",
+            "dump -V",
+            "dump x",
+            "dump 1 2",
+            "dump 1 --no-such-option",
+            "dump 1 --format elf",
+            "dump 1 --memory",
+            "dump 1 --omit nothing",
+            "dump 1 --json --json",
+            "dump help",
+            "dump 1 -o a --sanitize",
+            "show --help",
+            "dum",
+            "help dump",
+            "--version",
+            "",
+        ] {
+            let words: Vec<OsString> =
+                ["minidump-writer"].into_iter().chain(line.split_whitespace()).map(OsString::from).collect();
+            let told = |parsed: Result<Arguments, clap::Error>| match parsed {
+                Ok(arguments) => format!("{arguments:?}"),
+                Err(error) => format!("{:?} {}", error.kind(), error.render()),
+            };
+            assert_eq!(told(Arguments::of(words.clone())), told(Arguments::try_parse_from(words)), "{line}");
         }
     }
 

@@ -5,7 +5,7 @@ use crate::spool::Spool;
 use minidump_writer::output::{DumpFile, OutputError};
 use std::ffi::OsStr;
 use std::fs::{self, File};
-use std::io::{self, IsTerminal as _, Write};
+use std::io::{self, IoSlice, IsTerminal as _, Write};
 use std::path::{Path, PathBuf};
 
 /// An open destination. Dropping it without [`Destination::commit`] leaves no file.
@@ -81,6 +81,13 @@ impl Write for Destination {
         match &mut self.output {
             Output::File(file) => file.write(bytes),
             Output::Stdout(file) => file.write(bytes),
+        }
+    }
+
+    fn write_vectored(&mut self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
+        match &mut self.output {
+            Output::File(file) => file.write_vectored(pieces),
+            Output::Stdout(file) => file.write_vectored(pieces),
         }
     }
 

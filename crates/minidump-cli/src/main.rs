@@ -21,7 +21,6 @@ mod text;
 mod unpacking;
 
 use args::{Arguments, Command};
-use clap::Parser as _;
 use std::process::ExitCode;
 
 /// The allocator of musl maps and unmaps memory for nearly every list that grows. This one asks the system rarely.
@@ -30,7 +29,7 @@ use std::process::ExitCode;
 static ALLOCATOR: dlmalloc::GlobalDlmalloc = dlmalloc::GlobalDlmalloc;
 
 fn main() -> ExitCode {
-    let result = Arguments::try_parse().and_then(Arguments::checked).map_err(exit::Failure::Usage);
+    let result = Arguments::of_this_program().and_then(Arguments::checked).map_err(exit::Failure::Usage);
     exit::report(result.and_then(|arguments| match arguments.command {
         Command::Dump(arguments) => dump::run(&arguments),
         Command::Show(arguments) => show::run(&arguments),

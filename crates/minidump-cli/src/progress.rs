@@ -1,7 +1,7 @@
 //! A writer that shows how far it got, when that takes long enough for anybody to wonder.
 
 use std::fmt::Write as _;
-use std::io::{self, IsTerminal as _, Write};
+use std::io::{self, IoSlice, IsTerminal as _, Write};
 use std::time::{Duration, Instant};
 
 /// How long writing may take before anything is shown.
@@ -63,6 +63,15 @@ impl<W: Write> ProgressWriter<W> {
         }
     }
 
+    fn note(&mut self, written: &io::Result<usize>) {
+        match written {
+            Ok(count) => self.advance(*count),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            // What follows on standard error is the error message.
+            Err(_) => self.clear(),
+        }
+    }
+
     /// What is shown after `elapsed`.
     fn line(&self, elapsed: Duration) -> String {
         let rate = u128::from(self.written).saturating_mul(1000).checked_div(elapsed.as_millis());
@@ -111,12 +120,14 @@ impl<W: Write> Write for ProgressWriter<W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.started.get_or_insert_with(Instant::now);
         let result = self.inner.write(bytes);
-        match &result {
-            Ok(count) => self.advance(*count),
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            // What follows on standard error is the error message.
-            Err(_) => self.clear(),
-        }
+        self.note(&result);
+        result
+    }
+
+    fn write_vectored(&mut self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
+        self.started.get_or_insert_with(Instant::now);
+        let result = self.inner.write_vectored(pieces);
+        self.note(&result);
         result
     }
 

@@ -91,8 +91,8 @@ impl DumpFile {
     pub fn create(path: impl AsRef<Path>) -> Result<Self, OutputError> {
         let asked = path.as_ref();
         let failed = |source| OutputError::Create { path: asked.to_path_buf(), source };
-        let Some(path) = resolve(asked).map_err(failed)? else { return Self::direct(asked) };
-        match fs::metadata(&path) {
+        let Some((path, found)) = resolve(asked).map_err(failed)? else { return Self::direct(asked) };
+        match found {
             Ok(found) if found.is_dir() => Err(OutputError::Directory { path: asked.to_path_buf() }),
             Ok(found) if found.is_file() => Self::staged(path).map_err(failed),
             Ok(found) if takes_a_stream(&found) => Self::direct(asked),
@@ -157,6 +157,11 @@ impl DumpFile {
         self.file.flush()?;
         report_late_errors(&self.file)?;
         if let Stage::Nameless = self.stage {
+            // Mostly the name is free; only a file that is to be replaced takes a name in between.
+            match nameless::link(&self.file, &self.path) {
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                done => return done,
+            }
             let directory = directory_of(&self.path);
             let (name, ()) = with_temporary_name(directory, |name| nameless::link(&self.file, name))?;
             self.stage = Stage::Named(name);
@@ -198,17 +203,20 @@ impl Seek for DumpFile {
     }
 }
 
-/// Follows symbolic links. `None` stands for a link out of /dev or /proc (`/dev/stdout`, `/dev/fd/3`): an open file,
-/// whatever it is, is written to rather than replaced.
-fn resolve(path: &Path) -> io::Result<Option<PathBuf>> {
-    if !fs::symlink_metadata(path).is_ok_and(|found| found.is_symlink()) {
-        return Ok(Some(path.to_path_buf()));
+/// Follows symbolic links, and looks at what is there. `None` stands for a link out of /dev or /proc (`/dev/stdout`,
+/// `/dev/fd/3`): an open file, whatever it is, is written to rather than replaced.
+fn resolve(path: &Path) -> io::Result<Option<(PathBuf, io::Result<fs::Metadata>)>> {
+    let found = fs::symlink_metadata(path);
+    if !found.as_ref().is_ok_and(fs::Metadata::is_symlink) {
+        return Ok(Some((path.to_path_buf(), found)));
     }
     let home = fs::canonicalize(directory_of(path))?;
     if home.starts_with("/dev") || home.starts_with("/proc") {
         return Ok(None);
     }
-    fs::canonicalize(path).map(Some)
+    let path = fs::canonicalize(path)?;
+    let found = fs::metadata(&path);
+    Ok(Some((path, found)))
 }
 
 /// The directory that holds `path`.

@@ -17,7 +17,8 @@ use super::target_files::TargetFiles;
 use super::task_list::TaskList;
 use super::thread_facts::ThreadTable;
 use crate::snapshot::{
-    Cpu, DsoDebug, LinuxFacts, MemoryMode, Module, Process, Region, Snapshot, SoftError, Stage, System,
+    Cpu, DsoDebug, LinuxFacts, MemoryMode, MemorySource as _, Module, Process, Region, Snapshot, SoftError,
+    Stage, System,
 };
 use crate::{AuxvOverride, DumpOptions, Error};
 use std::fs::File;
@@ -172,6 +173,21 @@ impl Image {
         ProcessMemory::new(tid, self.mem_file.as_ref().and_then(|file| file.try_clone().ok()), traced)
     }
 
+    /// Whether the executable's file begins with these bytes: in memory, where the kernel says that it lies, or else on the
+    /// medium.
+    fn executable_begins_with(&self, bytes: &[u8; 5], target: &Target) -> bool {
+        let mut found = [0; 5];
+        let main = self.modules.iter().find(|module| module.is_main);
+        let memory = self.memory(target.live_tid, false);
+        if !main
+            .is_some_and(|main| memory.read(main.base, &mut found).done == 5 && found.starts_with(b"\x7fELF"))
+        {
+            let file = File::open(target.proc("exe"));
+            let _ = file.and_then(|mut file| file.read_exact(&mut found));
+        }
+        found == *bytes
+    }
+
     /// Reads the loader's list and the modules of the present `mappings`.
     pub fn read_modules(&mut self, memory: &ProcessMemory, files: Option<&TargetFiles>) {
         self.module_errors.clear();
@@ -234,7 +250,7 @@ impl Before {
     fn read_anew(target: &Target, options: &DumpOptions) -> Result<Kept, Error> {
         let pid = target.pid;
         let image = Image::read(target, options.auxv, false)?;
-        refuse_other_programs(target)?;
+        refuse_other_programs(target, &image)?;
         let tasks = TaskList::open(pid).map_err(|_| Error::TargetGone { pid })?;
         let system = system::system(image.facts.cpu_info.as_deref());
         let Cpu::Amd64 { xsave, .. } = &system.cpu else {
@@ -299,18 +315,14 @@ fn facts(target: &Target, soft_errors: &mut Vec<SoftError>) -> LinuxFacts {
 /// The text that names the distribution, from the target's own root.
 fn release_text(files: &TargetFiles) -> Option<Vec<u8>> {
     let names: [&[u8]; 3] = [b"/etc/lsb-release", b"/etc/os-release", b"/usr/lib/os-release"];
-    names.iter().find_map(|name| files.read_in_root(name, 64 << 10).ok())
+    files.read_first_in_root(&names, 64 << 10)
 }
 
 /// Refuses programs whose registers and structures this back end does not know.
-fn refuse_other_programs(target: &Target) -> Result<(), Error> {
-    let mut identity = [0; 5];
-    let read = File::open(target.proc("exe")).and_then(|mut exe| exe.read_exact(&mut identity));
+fn refuse_other_programs(target: &Target, image: &Image) -> Result<(), Error> {
     // EI_CLASS 1 is ELFCLASS32 (<elf.h>). An executable that cannot be read is no reason to refuse.
-    match read {
-        Ok(()) if identity == *b"\x7fELF\x01" => {
-            Err(Error::UnsupportedProgram { pid: target.pid, what: "32-bit" })
-        }
-        _ => Ok(()),
+    if image.executable_begins_with(b"\x7fELF\x01", target) {
+        return Err(Error::UnsupportedProgram { pid: target.pid, what: "32-bit" });
     }
+    Ok(())
 }

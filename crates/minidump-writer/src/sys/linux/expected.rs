@@ -8,8 +8,10 @@ use libc::pid_t;
 
 /// So many threads are looked at. The others are taken to be like them.
 const SAMPLE: usize = 16;
-/// What a thread is taken to have when none of the sample is blocked, in bytes of stack and code.
-const USUAL: u64 = 16 << 10;
+/// So few are not looked at: room that is not used costs less.
+const FEW: usize = 4;
+/// What a thread is taken to have that is not blocked or not looked at, in bytes of stack and code.
+const USUAL: u64 = 32 << 10;
 
 /// Bytes that the arena will take for the threads `tids`. `snapshot` has regions and facts of the loader, and no threads;
 /// so it comes back.
@@ -17,19 +19,20 @@ pub fn size(target: &Target, tids: &[pid_t], snapshot: &mut Snapshot, options: &
     if options.memory.mode == MemoryMode::Full {
         return 0;
     }
+    let wanted = if tids.len() <= FEW { &[] } else { tids };
     let step = tids.len().div_ceil(SAMPLE).max(1);
-    let sample = tids.iter().step_by(step).filter_map(|tid| {
+    let sample = wanted.iter().step_by(step).filter_map(|tid| {
         let fallback_sp_ip = Some(blocked_at(target.pid, *tid)?);
         Some(Thread { fallback_sp_ip, ..Thread::new(tid.unsigned_abs()) })
     });
     snapshot.threads = sample.collect();
     let plan = MemoryPlan::new(snapshot, &options.memory, &mut Vec::new());
-    let looked_at = std::mem::take(&mut snapshot.threads).len() as u64;
+    let blocked = std::mem::take(&mut snapshot.threads).len() as u64;
+    let looked_at = tids.len().div_ceil(step) as u64;
     let stacks = plan.stacks().iter().map(|stack| stack.size).fold(0, u64::saturating_add);
-    let of_all = match stacks.saturating_mul(tids.len() as u64).checked_div(looked_at) {
-        Some(like_them) => like_them.saturating_add(plan.total().saturating_sub(stacks)),
-        None => (tids.len() as u64).saturating_mul(USUAL).saturating_add(plan.total()),
-    };
+    let of_sample = stacks.saturating_add(looked_at.saturating_sub(blocked).saturating_mul(USUAL));
+    let like_them = of_sample.saturating_mul(tids.len() as u64).checked_div(looked_at).unwrap_or(0);
+    let of_all = like_them.saturating_add(plan.total().saturating_sub(stacks));
     // Threads differ; an eighth more costs little.
     usize::try_from(of_all.saturating_add(of_all / 8)).unwrap_or(usize::MAX)
 }

@@ -1,64 +1,108 @@
 //! Open file descriptors: what they are and what they point to.
 
-use super::proc_fs::read_text;
+#![allow(unsafe_code)]
+
+use super::proc_fs::status_field;
 use super::target::Target;
 use crate::snapshot::{Handle, HandleKind, SoftError, Stage};
-use std::ffi::CString;
-use std::fs;
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::path::Path;
+use std::ffi::{CStr, CString};
+use std::fs::{self, File};
+use std::io::{self, Read as _};
+use std::os::fd::{AsRawFd as _, FromRawFd as _};
 
-/// Most descriptors that are listed. A process may have a million; each costs three system calls.
+/// Most descriptors that are listed. A process may have a million; each costs five system calls.
 const LIMIT: usize = 16 << 10;
+/// Room for what is looked at of /proc/PID/fdinfo/FD: the flags are in its second line.
+const INFO_SIZE: usize = 256;
+
+/// `PATH_MAX` (<linux/limits.h>); the kernel makes no longer one.
+const LONGEST_PATH: usize = 4096;
 
 /// Lists the descriptors of `target`, by number.
 pub fn handles(target: &Target, soft_errors: &mut Vec<SoftError>) -> Vec<Handle> {
     let folder = target.proc("fd");
-    let mut numbers: Vec<u64> = match fs::read_dir(&folder) {
-        Ok(entries) => {
-            entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect()
-        }
+    let listed = fs::read_dir(&folder).and_then(|entries| Ok((entries, Folders::open(target)?)));
+    let (entries, folders) = match listed {
+        Ok(listed) => listed,
         Err(error) => {
             let soft = SoftError::new(Stage::Handles, "the file descriptors could not be listed");
             soft_errors.push(soft.os_error(error.raw_os_error()));
             return Vec::new();
         }
     };
+    let mut numbers: Vec<u64> =
+        entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect();
     numbers.sort_unstable();
     if numbers.len() > LIMIT {
         let message = format!("{} file descriptors are open, the first {LIMIT} are listed", numbers.len());
         soft_errors.push(SoftError::new(Stage::Handles, message));
         numbers.truncate(LIMIT);
     }
-    numbers.into_iter().filter_map(|number| handle(target, &folder, number)).collect()
+    numbers.into_iter().filter_map(|number| folders.handle(number)).collect()
 }
 
-/// One descriptor; `None` when it has been closed since.
-fn handle(target: &Target, folder: &Path, number: u64) -> Option<Handle> {
-    let link = folder.join(number.to_string());
-    let points_to = fs::read_link(&link).ok()?.into_os_string().into_vec();
-    let mode = mode_of(&link);
-    let info = read_text(target.proc(&format!("fdinfo/{number}"))).unwrap_or_default();
-    let flags = super::proc_fs::status_field(&info, "flags");
-    Some(Handle {
-        value: number,
-        kind: kind(mode, &points_to),
-        target: points_to,
-        mode,
-        open_flags: flags.and_then(|octal| u32::from_str_radix(octal, 8).ok()),
-    })
+/// /proc/PID/fd and fdinfo, held open, so that not every name is walked from the root.
+struct Folders {
+    fd: File,
+    /// A sandbox may hide this one alone.
+    fdinfo: Option<File>,
 }
 
-/// Mode of what the link points to, without asking a file server that may not answer (AT_STATX_DONT_SYNC).
-#[allow(unsafe_code)]
-fn mode_of(link: &Path) -> Option<u32> {
-    let path = CString::new(link.as_os_str().as_bytes()).ok()?;
+impl Folders {
+    fn open(target: &Target) -> io::Result<Self> {
+        Ok(Self { fd: File::open(target.proc("fd"))?, fdinfo: File::open(target.proc("fdinfo")).ok() })
+    }
+
+    /// One descriptor; `None` when it has been closed since.
+    fn handle(&self, number: u64) -> Option<Handle> {
+        let name = CString::new(number.to_string()).ok()?;
+        let points_to = link_target(&self.fd, &name)?;
+        let mode = mode_of(&self.fd, &name);
+        let mut room = [0; INFO_SIZE];
+        let info = self.fdinfo.as_ref().and_then(|folder| beginning(folder, &name, &mut room));
+        let flags = info.and_then(|info| status_field(info, "flags"));
+        Some(Handle {
+            value: number,
+            kind: kind(mode, &points_to),
+            target: points_to,
+            mode,
+            open_flags: flags.and_then(|octal| u32::from_str_radix(octal, 8).ok()),
+        })
+    }
+}
+
+/// Where the symbolic link `name` of `folder` leads.
+fn link_target(folder: &File, name: &CStr) -> Option<Vec<u8>> {
+    let mut path = [0_u8; LONGEST_PATH];
+    // SAFETY: the name is a live C string; the buffer is live, exclusive and of the length given.
+    let size =
+        unsafe { libc::readlinkat(folder.as_raw_fd(), name.as_ptr(), path.as_mut_ptr().cast(), path.len()) };
+    path.get(..usize::try_from(size).ok()?).map(<[u8]>::to_vec)
+}
+
+/// The first bytes of the file `name` of `folder`.
+fn beginning<'a>(folder: &File, name: &CStr, room: &'a mut [u8]) -> Option<&'a [u8]> {
+    // SAFETY: the name is a live C string.
+    let descriptor =
+        unsafe { libc::openat(folder.as_raw_fd(), name.as_ptr(), libc::O_RDONLY | libc::O_CLOEXEC) };
+    if descriptor < 0 {
+        return None;
+    }
+    // SAFETY: the kernel has just returned this descriptor, so it is open and nobody else owns it.
+    let mut file = unsafe { File::from_raw_fd(descriptor) };
+    let size = file.read(room).ok()?;
+    room.get(..size)
+}
+
+/// Mode of what the link `name` of `folder` points to, without asking a file server that may not answer
+/// (`AT_STATX_DONT_SYNC`).
+fn mode_of(folder: &File, name: &CStr) -> Option<u32> {
     // SAFETY: statx is plain data; all zeros is a valid value.
     let mut facts: libc::statx = unsafe { std::mem::zeroed() };
     let flags = libc::AT_STATX_DONT_SYNC | libc::AT_NO_AUTOMOUNT;
     let wanted = libc::STATX_TYPE | libc::STATX_MODE;
-    // SAFETY: the path is a live C string and `facts` a live statx.
-    let result = unsafe { libc::statx(libc::AT_FDCWD, path.as_ptr(), flags, wanted, &raw mut facts) };
+    // SAFETY: the name is a live C string and `facts` a live statx.
+    let result = unsafe { libc::statx(folder.as_raw_fd(), name.as_ptr(), flags, wanted, &raw mut facts) };
     (result == 0).then(|| facts.stx_mode.into())
 }
 

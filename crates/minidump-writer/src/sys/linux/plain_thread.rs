@@ -12,8 +12,8 @@ use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// As large as those of the standard library; musl's own default is 128 KiB.
-const STACK_SIZE: usize = 2 << 20;
+/// musl's own default is 128 KiB. From 2 MiB on, some systems would back it with a huge page.
+const STACK_SIZE: usize = 1 << 20;
 
 /// What the thread is to do. Two boxes, as one fits no thin pointer.
 type Work = Box<dyn FnOnce() + Send>;

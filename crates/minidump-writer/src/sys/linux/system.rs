@@ -3,7 +3,7 @@
 
 use super::proc_fs::{read_text, status_field};
 use crate::snapshot::{Cpu, OperatingSystem, System, XsaveComponent};
-use std::arch::x86_64::{__cpuid, __cpuid_count};
+use std::arch::x86_64::{__cpuid, __cpuid_count, _xgetbv};
 use std::ffi::{CStr, c_char, c_long};
 
 /// XCR0 bits of x87 and SSE, whose state lies in the FXSAVE image.
@@ -90,11 +90,12 @@ fn max_mhz(cpu_info: Option<&[u8]>) -> Option<u32> {
     status_field(line, &key)?.split('.').next()?.parse().ok()
 }
 
+/// Under a hypervisor each CPUID takes microseconds, so none is asked for what is known otherwise.
 fn cpu() -> Cpu {
     let vendor = __cpuid(0);
     let version = __cpuid(1);
-    let extended_features =
-        if __cpuid(0x8000_0000).eax >= 0x8000_0001 { __cpuid(0x8000_0001).edx } else { 0 };
+    // Every processor with 64-bit mode has this leaf: it is the one that tells of that mode.
+    let extended_features = __cpuid(0x8000_0001).edx;
     let mut letters = [0; 12];
     for (to, from) in letters.chunks_exact_mut(4).zip([vendor.ebx, vendor.edx, vendor.ecx]) {
         to.copy_from_slice(&from.to_le_bytes());
@@ -106,15 +107,14 @@ fn cpu() -> Cpu {
         version_information: version.eax,
         feature_information: version.edx,
         extended_features,
-        xsave: if has_xsave { xsave_components() } else { Vec::new() },
+        // SAFETY: OSXSAVE says that the system has enabled the instruction.
+        xsave: if has_xsave { xsave_components(unsafe { _xgetbv(0) }) } else { Vec::new() },
     }
 }
 
-/// The XSAVE components of user state (Intel SDM volume 1 §13.2: sub-leaf 0 lists XCR0 bits, sub-leaf n gives size
-/// in EAX and offset in EBX).
-fn xsave_components() -> Vec<XsaveComponent> {
-    let leaf = __cpuid_count(0xd, 0);
-    let supported = u64::from(leaf.eax) | u64::from(leaf.edx) << 32;
+/// The XSAVE components of user state, which are those whose bits the system has set in XCR0 (Intel SDM volume 1 §13.2:
+/// sub-leaf n of leaf 0xD gives size in EAX and offset in EBX).
+fn xsave_components(supported: u64) -> Vec<XsaveComponent> {
     (LEGACY_COMPONENTS..63)
         .filter(|index| supported >> index & 1 == 1)
         .map(|index| {

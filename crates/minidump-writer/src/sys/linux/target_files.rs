@@ -157,18 +157,18 @@ impl TargetFiles {
         self.in_time(path, move |task| locate(task, &mapping, &owned).map(|file| job(&file)))
     }
 
-    /// Reads the regular file that `path` (absolute) names in the target's own root: at most its first `limit`
-    /// bytes. Where that root is ours as well, its file system is the one that this program runs from, and so needs no
-    /// deadline.
-    ///
-    /// # Errors
-    /// When the file cannot be had; see [`FileError`].
-    pub fn read_in_root(&self, path: &[u8], limit: usize) -> Result<Vec<u8>, FileError> {
+    /// Reads the first of the `paths` (absolute) that names a regular file in the target's own root: at most `limit` bytes
+    /// of it. Where that root is ours as well, its file system is the one that this program runs from, and so needs no
+    /// deadline and is not distrusted.
+    #[must_use]
+    pub fn read_first_in_root(&self, paths: &[&[u8]], limit: usize) -> Option<Vec<u8>> {
         if shares_root(&self.task) {
-            return read_in_root(&self.task, path, limit);
+            return paths.iter().find_map(|path| read_in_own_root(path, limit).ok());
         }
-        let owned = path.to_vec();
-        self.in_time(path, move |task| read_in_root(task, &owned, limit))
+        paths.iter().find_map(|path| {
+            let owned = path.to_vec();
+            self.in_time(path, move |task| read_in_root(task, &owned, limit)).ok()
+        })
     }
 
     /// Whether `path` names the file behind `mapping` now, in the target's own root.
@@ -250,10 +250,25 @@ fn read_in_root(task: &OwnedFd, path: &[u8], limit: usize) -> Result<Vec<u8>, Fi
     let (handle, metadata) = found.map_err(|error| FileError::open(path, error))?;
     require_regular(&metadata, path)?;
     let file = reopen(&handle, &metadata, true).map_err(|error| FileError::open(path, error))?;
+    Ok(beginning(&file, limit))
+}
+
+fn read_in_own_root(path: &[u8], limit: usize) -> Result<Vec<u8>, FileError> {
+    let failed = |error| FileError::open(path, error);
+    let mut options = OpenOptions::new();
+    let file =
+        options.read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY).open(OsStr::from_bytes(path));
+    let file = file.map_err(failed)?;
+    let metadata = file.metadata().map_err(failed)?;
+    require_regular(&metadata, path)?;
+    Ok(beginning(&TargetFile { file, size: metadata.len(), proven: true }, limit))
+}
+
+fn beginning(file: &TargetFile, limit: usize) -> Vec<u8> {
     let mut bytes = vec![0; limit.min(usize::try_from(file.size()).unwrap_or(limit))];
     let done = file.read_at(0, &mut bytes);
     bytes.truncate(done);
-    Ok(bytes)
+    bytes
 }
 
 /// How far the inode that a path led to is the mapped one.
