@@ -9,6 +9,7 @@ use super::modules::read_modules;
 use super::source::Source;
 use super::target::Target;
 use super::target_files::TargetFiles;
+use super::task_list::TaskList;
 use super::thread_facts::{Clock, ThreadFacts, ThreadTable};
 use super::tracer::Tracer;
 use super::window::Window;
@@ -39,10 +40,10 @@ pub fn complete(
         }
         found => found,
     };
+    let clock = Clock::new();
+    fill_threads(&tasks, &threads, clock, &mut snapshot);
     let kept = if keep { image.copy(dso_debug.clone()).ok() } else { None };
     let kept = kept.map(|image| Kept { image, spare_text, system, registers, tasks, arena: None });
-    let clock = Clock::new();
-    fill_threads(target, &threads, clock, &mut snapshot);
     snapshot.process = Process {
         pid: target.pid.unsigned_abs(),
         parent_pid: Some(target.stat.parent),
@@ -69,10 +70,10 @@ pub fn complete(
 }
 
 /// Names, times and the like, which were read before the stop, or are read now of threads that have come since.
-fn fill_threads(target: &Target, known: &ThreadTable, clock: Clock, snapshot: &mut Snapshot) {
+fn fill_threads(tasks: &TaskList, known: &ThreadTable, clock: Clock, snapshot: &mut Snapshot) {
     for thread in &mut snapshot.threads {
         let Ok(tid) = libc::pid_t::try_from(thread.id) else { continue };
-        match known.get(tid).cloned().map_or_else(|| ThreadFacts::read(target.pid, tid), Ok) {
+        match known.get(tid).cloned().map_or_else(|| ThreadFacts::read(tasks.folder(), tid), Ok) {
             Ok(facts) => facts.fill(thread, clock),
             Err(error) => {
                 let soft = SoftError::new(Stage::ThreadFacts, "name and times of a thread could not be read");

@@ -50,6 +50,10 @@ impl Pages {
     /// Makes the kernel provide the first `size` bytes now instead of at the first touch. Best effort: older kernels
     /// do not know the request.
     fn prefault(&self, size: usize) {
+        if size >= HUGE_FROM {
+            // SAFETY: the range is the mapping, whose contents are not changed.
+            unsafe { libc::madvise(self.start.as_ptr().cast(), self.size, libc::MADV_HUGEPAGE) };
+        }
         // SAFETY: the range lies inside the mapping, whose contents are not changed.
         unsafe { libc::madvise(self.start.as_ptr().cast(), size.min(self.size), libc::MADV_POPULATE_WRITE) };
     }
@@ -79,6 +83,10 @@ impl Drop for Pages {
         unsafe { libc::munmap(self.start.as_ptr().cast(), self.size) };
     }
 }
+
+/// From this size on, the arena is to be made of huge pages: to provide one takes a fraction of the time of its 512 small
+/// ones, and no more than one of them remains partly unused.
+const HUGE_FROM: usize = 8 << 20;
 
 /// The arena is made ready up to this size; beyond, its pages come as they are touched.
 const MOST_PREPARED: usize = 64 << 20;

@@ -175,7 +175,7 @@ impl Image {
 
     /// Whether the executable's file begins with these bytes: in memory, where the kernel says that it lies, or else on the
     /// medium.
-    fn executable_begins_with(&self, bytes: &[u8; 5], target: &Target) -> bool {
+    fn executable_begins_with(&self, bytes: [u8; 5], target: &Target) -> bool {
         let mut found = [0; 5];
         let main = self.modules.iter().find(|module| module.is_main);
         let memory = self.memory(target.live_tid, false);
@@ -185,7 +185,7 @@ impl Image {
             let file = File::open(target.proc("exe"));
             let _ = file.and_then(|mut file| file.read_exact(&mut found));
         }
-        found == *bytes
+        found == bytes
     }
 
     /// Reads the loader's list and the modules of the present `mappings`.
@@ -233,14 +233,14 @@ impl Before {
         let smaps = read_smaps(target, options, &mut image.soft_errors);
         let mut tids = Vec::new();
         tasks.list(&mut tids).map_err(|_| Error::TargetGone { pid })?;
-        let threads = ThreadTable::read(pid, &tids);
+        let threads = ThreadTable::read(tasks.folder(), &tids);
         let mut arena = arena
             .map_or_else(|| Arena::new(ARENA_RESERVE).or_else(|_| Arena::new(ARENA_MINIMUM)), Ok)
             .map_err(|source| Error::Memory { pid, source })?;
         let mut likely = Snapshot::new(Process { pid: pid.unsigned_abs(), ..Process::default() }, system);
         likely.regions = image.nameless_regions();
         likely.linux = Some(LinuxFacts { dso_debug: image.dso_debug.take(), ..LinuxFacts::default() });
-        arena.prepare(expected::size(target, &tids, &mut likely, options));
+        arena.prepare(expected::size(tasks.folder(), &tids, &mut likely, options));
         let Snapshot { regions, linux, system, .. } = likely;
         image.dso_debug = linux.and_then(|linux| linux.dso_debug);
         make_room(&mut spare_text, image.maps_text.len() + MORE_MAPS);
@@ -321,7 +321,7 @@ fn release_text(files: &TargetFiles) -> Option<Vec<u8>> {
 /// Refuses programs whose registers and structures this back end does not know.
 fn refuse_other_programs(target: &Target, image: &Image) -> Result<(), Error> {
     // EI_CLASS 1 is ELFCLASS32 (<elf.h>). An executable that cannot be read is no reason to refuse.
-    if image.executable_begins_with(b"\x7fELF\x01", target) {
+    if image.executable_begins_with(*b"\x7fELF\x01", target) {
         return Err(Error::UnsupportedProgram { pid: target.pid, what: "32-bit" });
     }
     Ok(())

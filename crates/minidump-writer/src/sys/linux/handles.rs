@@ -2,13 +2,13 @@
 
 #![allow(unsafe_code)]
 
-use super::proc_fs::status_field;
+use super::proc_fs::{read_below, status_field};
 use super::target::Target;
 use crate::snapshot::{Handle, HandleKind, SoftError, Stage};
 use std::ffi::{CStr, CString};
 use std::fs::{self, File};
-use std::io::{self, Read as _};
-use std::os::fd::{AsRawFd as _, FromRawFd as _};
+use std::io;
+use std::os::fd::AsRawFd as _;
 
 /// Most descriptors that are listed. A process may have a million; each costs five system calls.
 const LIMIT: usize = 16 << 10;
@@ -59,7 +59,7 @@ impl Folders {
         let points_to = link_target(&self.fd, &name)?;
         let mode = mode_of(&self.fd, &name);
         let mut room = [0; INFO_SIZE];
-        let info = self.fdinfo.as_ref().and_then(|folder| beginning(folder, &name, &mut room));
+        let info = self.fdinfo.as_ref().and_then(|folder| read_below(folder, &name, &mut room).ok());
         let flags = info.and_then(|info| status_field(info, "flags"));
         Some(Handle {
             value: number,
@@ -78,20 +78,6 @@ fn link_target(folder: &File, name: &CStr) -> Option<Vec<u8>> {
     let size =
         unsafe { libc::readlinkat(folder.as_raw_fd(), name.as_ptr(), path.as_mut_ptr().cast(), path.len()) };
     path.get(..usize::try_from(size).ok()?).map(<[u8]>::to_vec)
-}
-
-/// The first bytes of the file `name` of `folder`.
-fn beginning<'a>(folder: &File, name: &CStr, room: &'a mut [u8]) -> Option<&'a [u8]> {
-    // SAFETY: the name is a live C string.
-    let descriptor =
-        unsafe { libc::openat(folder.as_raw_fd(), name.as_ptr(), libc::O_RDONLY | libc::O_CLOEXEC) };
-    if descriptor < 0 {
-        return None;
-    }
-    // SAFETY: the kernel has just returned this descriptor, so it is open and nobody else owns it.
-    let mut file = unsafe { File::from_raw_fd(descriptor) };
-    let size = file.read(room).ok()?;
-    room.get(..size)
 }
 
 /// Mode of what the link `name` of `folder` points to, without asking a file server that may not answer

@@ -1,7 +1,10 @@
 //! Reading and parsing small files of /proc.
 
+use libc::c_int;
+use std::ffi::{CStr, CString};
 use std::fs::File;
 use std::io::{self, Read};
+use std::os::fd::{AsRawFd as _, FromRawFd as _};
 use std::path::Path;
 
 /// Most that is read of a text the target can make as long as it likes (environ, cmdline).
@@ -16,6 +19,23 @@ pub fn read_text(path: impl AsRef<Path>) -> io::Result<Vec<u8>> {
     let mut text = Vec::with_capacity(USUAL_SIZE);
     File::open(path)?.take(TEXT_LIMIT).read_to_end(&mut text)?;
     Ok(text)
+}
+
+/// Reads the beginning of the file `name` below `folder` with one read. Files that the kernel makes as one piece, as
+/// stat and status are, come whole if there is room. Where many are read, this takes half the time of [`read_text`].
+#[allow(unsafe_code)]
+pub fn read_below<'a>(folder: &File, name: &CStr, room: &'a mut [u8]) -> io::Result<&'a [u8]> {
+    let flags = libc::O_RDONLY | libc::O_CLOEXEC;
+    // SAFETY: the name is a C string that outlives the call; the kernel only reads it.
+    let descriptor = unsafe { libc::syscall(libc::SYS_openat, folder.as_raw_fd(), name.as_ptr(), flags, 0) };
+    let descriptor = c_int::try_from(descriptor).map_err(io::Error::other)?;
+    if descriptor < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: the kernel has just returned this descriptor, so it is open and nobody else owns it.
+    let mut file = unsafe { File::from_raw_fd(descriptor) };
+    let size = file.read(room)?;
+    Ok(room.get(..size).unwrap_or_default())
 }
 
 /// Reads /proc/…/maps from its start into `text`, whose room is used again. The kernel hands out about a page per
@@ -95,6 +115,29 @@ impl Stat {
     pub fn read(path: impl AsRef<Path>) -> io::Result<Self> {
         Self::parse(&read_text(path)?).ok_or_else(|| io::Error::from(io::ErrorKind::InvalidData))
     }
+
+    /// Reads and parses the file of thread `tid`. `tasks` is /proc/PID/task.
+    pub fn of_thread(tasks: &File, tid: libc::pid_t) -> io::Result<Self> {
+        let mut room = [0; LONGEST_STAT];
+        let text = read_below(tasks, &name_of(tid, "stat")?, &mut room)?;
+        Self::parse(text).ok_or_else(|| io::Error::from(io::ErrorKind::InvalidData))
+    }
+}
+
+/// Most that /proc/…/stat is: 52 numbers and a name.
+const LONGEST_STAT: usize = 2 << 10;
+/// Most that /proc/…/syscall is: nine numbers.
+const LONGEST_SYSCALL: usize = 256;
+
+/// `TID/FILE`.
+fn name_of(tid: libc::pid_t, file: &str) -> io::Result<CString> {
+    Ok(CString::new(format!("{tid}/{file}"))?)
+}
+
+/// Stack and instruction pointer of a thread that is blocked. `tasks` is /proc/PID/task.
+pub fn blocked_at(tasks: &File, tid: libc::pid_t) -> Option<(u64, u64)> {
+    let mut room = [0; LONGEST_SYSCALL];
+    parse_syscall(read_below(tasks, &name_of(tid, "syscall").ok()?, &mut room).ok()?)
 }
 
 /// The value of `key` in a text of `Key:<tab>value` lines such as /proc/PID/status.
@@ -135,6 +178,16 @@ mod tests {
         let stat = Stat::read("/proc/thread-self/stat").unwrap();
         assert_eq!(stat.state, 'R');
         assert!(stat.start > 0);
+    }
+
+    #[test]
+    fn a_thread_of_the_own_process_is_read_below_its_folder() {
+        let tasks = File::open("/proc/self/task").unwrap();
+        let pid = libc::pid_t::try_from(std::process::id()).unwrap();
+        let through_the_path = Stat::read(format!("/proc/self/task/{pid}/stat")).unwrap();
+        let stat = Stat::of_thread(&tasks, pid).unwrap();
+        assert_eq!((stat.name, stat.start), (through_the_path.name, through_the_path.start));
+        assert_eq!(Stat::of_thread(&tasks, 0).unwrap_err().kind(), io::ErrorKind::NotFound);
     }
 
     #[test]

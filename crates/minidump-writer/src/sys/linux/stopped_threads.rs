@@ -1,9 +1,11 @@
 //! Registers of the threads of a target that is being stopped.
 
+use super::proc_fs::blocked_at;
 use super::registers::{RegisterReader, debug_registers};
-use super::tracees::{Tracees, blocked_at};
+use super::tracees::Tracees;
 use crate::snapshot::{CpuState, SoftError, Stage, Thread};
 use libc::pid_t;
+use std::fs::File;
 use std::io;
 
 /// So many threads are asked for their debug registers in any case.
@@ -57,15 +59,15 @@ impl<'a> StoppedThreads<'a> {
         }
     }
 
-    /// All threads by ascending id, those of process `pid` among `tracees` that did not stop included.
-    pub fn finish(mut self, pid: pid_t, tracees: &Tracees, errors: &mut Vec<SoftError>) -> Vec<Thread> {
+    /// All threads by ascending id, those among `tracees` that did not stop included. `tasks` is their folder in /proc.
+    pub fn finish(mut self, tasks: &File, tracees: &Tracees, errors: &mut Vec<SoftError>) -> Vec<Thread> {
         if self.debugged {
             for position in std::mem::take(&mut self.unasked) {
                 self.read_debug_registers(position, errors);
             }
         }
         for tid in tracees.unstoppable() {
-            let fallback_sp_ip = blocked_at(pid, tid);
+            let fallback_sp_ip = blocked_at(tasks, tid);
             self.threads.push(Thread { fallback_sp_ip, ..Thread::new(tid.unsigned_abs()) });
         }
         self.threads.sort_unstable_by_key(|thread| thread.id);

@@ -23,7 +23,12 @@ pub struct TaskList {
 impl TaskList {
     /// Opens /proc/PID/task.
     pub fn open(pid: pid_t) -> io::Result<Self> {
-        Ok(Self { folder: File::open(format!("/proc/{pid}/task"))?, buffer: vec![0; 64 << 10] })
+        Ok(Self { folder: File::open(format!("/proc/{pid}/task"))?, buffer: Vec::with_capacity(64 << 10) })
+    }
+
+    /// The folder itself.
+    pub fn folder(&self) -> &File {
+        &self.folder
     }
 
     /// How many threads there are, an exited main thread included, without listing them: the folder has a link for each
@@ -38,14 +43,18 @@ impl TaskList {
         ids.clear();
         io::Seek::rewind(&mut self.folder)?;
         loop {
-            let (fd, size) = (self.folder.as_raw_fd(), self.buffer.len());
-            // SAFETY: the buffer is live, exclusive, and `size` bytes long.
+            // Room that is not written to takes no memory, so most of it never does.
+            self.buffer.clear();
+            let (fd, size) = (self.folder.as_raw_fd(), self.buffer.capacity());
+            // SAFETY: the buffer is live, exclusive, and has room for `size` bytes.
             let read = unsafe { libc::syscall(libc::SYS_getdents64, fd, self.buffer.as_mut_ptr(), size) };
             let read = usize::try_from(read).map_err(|_| io::Error::last_os_error())?;
             if read == 0 {
                 return Ok(());
             }
-            parse_entries(self.buffer.get(..read).unwrap_or_default(), ids);
+            // SAFETY: the kernel has written so many bytes, and tells of no more than there was room for.
+            unsafe { self.buffer.set_len(read) };
+            parse_entries(&self.buffer, ids);
         }
     }
 }

@@ -5,6 +5,7 @@ use super::proc_fs::Stat;
 use super::system::{boot_time_us, ticks_per_second};
 use crate::snapshot::{Thread, ThreadTimes};
 use libc::pid_t;
+use std::fs::File;
 use std::io;
 
 /// Turns clock ticks into microseconds.
@@ -41,10 +42,9 @@ pub struct ThreadFacts {
 }
 
 impl ThreadFacts {
-    /// Reads them. One file tells all but the affinity.
-    pub fn read(pid: pid_t, tid: pid_t) -> io::Result<Self> {
-        let stat = Stat::read(format!("/proc/{pid}/task/{tid}/stat"))?;
-        Ok(Self { tid, stat, affinity: affinity(tid) })
+    /// Reads them. One file tells all but the affinity. `tasks` is /proc/PID/task.
+    pub fn read(tasks: &File, tid: pid_t) -> io::Result<Self> {
+        Ok(Self { tid, stat: Stat::of_thread(tasks, tid)?, affinity: affinity(tid) })
     }
 
     /// Puts the facts into `thread`.
@@ -67,8 +67,8 @@ pub struct ThreadTable(Vec<ThreadFacts>);
 
 impl ThreadTable {
     /// Reads the facts of `tids`; threads that have gone are left out.
-    pub fn read(pid: pid_t, tids: &[pid_t]) -> Self {
-        let mut facts: Vec<_> = tids.iter().filter_map(|tid| ThreadFacts::read(pid, *tid).ok()).collect();
+    pub fn read(tasks: &File, tids: &[pid_t]) -> Self {
+        let mut facts: Vec<_> = tids.iter().filter_map(|tid| ThreadFacts::read(tasks, *tid).ok()).collect();
         facts.sort_unstable_by_key(|facts| facts.tid);
         Self(facts)
     }

@@ -8,7 +8,7 @@
 //! is done before, see [`Tracees::stop_sleepers`].
 
 use super::pauses::Pauses;
-use super::proc_fs::{Stat, parse_syscall, read_text};
+use super::proc_fs::Stat;
 use super::ptrace::{self, Event};
 use super::seize_watch::SeizeWatch;
 use super::task_list::TaskList;
@@ -337,11 +337,6 @@ impl Drop for Tracees {
     fn drop(&mut self) {
         self.release();
     }
-}
-
-/// Stack and instruction pointer of a thread that did not stop, as the kernel tells them of a blocked one.
-pub fn blocked_at(pid: pid_t, tid: pid_t) -> Option<(u64, u64)> {
-    parse_syscall(&read_text(format!("/proc/{pid}/task/{tid}/syscall")).ok()?)
 }
 
 /// Lets a thread go that was seized and not stopped. A tracee can only be let go while it is stopped, so it stops for an

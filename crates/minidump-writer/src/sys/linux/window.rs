@@ -112,7 +112,7 @@ fn stop(
     snapshot.regions = std::mem::take(&mut before.regions);
     tracees.stop_rest(tasks, errors).map_err(refused)?;
     threads.add(tracees.stopped_from(first_awake), errors);
-    snapshot.threads = threads.finish(target.pid, &tracees, errors);
+    snapshot.threads = threads.finish(tasks.folder(), &tracees, errors);
     Ok((start, tracees))
 }
 

@@ -92,8 +92,11 @@ fn a_fifo_is_refused_at_once() {
     let files = own_files();
     let error = read_all(&files, &mapping_of(&path), &path).expect_err("a FIFO");
     assert!(matches!(error, FileError::NotRegular { kind: "a FIFO", .. }), "{error}");
-    let error = files.read_in_root(path.as_os_str().as_bytes(), 9).expect_err("a FIFO");
-    assert!(matches!(error, FileError::NotRegular { kind: "a FIFO", .. }), "{error}");
+    let path = path.as_os_str().as_bytes();
+    for refused in [read_in_root(&files.task, path, 9), read_in_own_root(path, 9)] {
+        let error = refused.expect_err("a FIFO");
+        assert!(matches!(error, FileError::NotRegular { kind: "a FIFO", .. }), "{error}");
+    }
     assert!(!files.stuck.load(Ordering::Relaxed), "refused, not timed out");
 }
 
@@ -138,11 +141,15 @@ fn links_resolve_inside_the_root_and_sizes_are_limited() {
     std::fs::write(directory.path().join("release"), "0123456789").expect("writable");
     symlink("release", directory.path().join("link")).expect("link");
     let link = directory.path().join("link");
-    let bytes = own_files().read_in_root(link.as_os_str().as_bytes(), 4).expect("readable");
-    assert_eq!(bytes, b"0123");
-    let error = own_files().read_in_root(b"relative", 4).expect_err("not absolute");
+    let link = link.as_os_str().as_bytes();
+    let files = own_files();
+    assert_eq!(read_in_root(&files.task, link, 4).expect("readable"), b"0123");
+    assert_eq!(read_in_own_root(link, 4).expect("readable"), b"0123");
+    assert_eq!(files.read_first_in_root(&[b"/no/such/file", link], 4).as_deref(), Some(&b"0123"[..]));
+    assert_eq!(files.read_first_in_root(&[b"/no/such/file"], 4), None);
+    let error = read_in_root(&files.task, b"relative", 4).expect_err("not absolute");
     assert_eq!(error.to_string(), "relative cannot be opened: entity not found");
-    assert!(own_files().read_in_root(b"/a\0b", 4).is_err());
+    assert!(read_in_root(&files.task, b"/a\0b", 4).is_err());
 }
 
 #[test]
