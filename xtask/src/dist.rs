@@ -53,7 +53,8 @@ fn path() -> PathBuf {
     places::target().join("dist").join(PROGRAM)
 }
 
-fn build() -> Outcome<PathBuf> {
+/// Builds it and says where it is.
+pub fn build() -> Outcome<PathBuf> {
     setup::musl_compiler()?;
     // A standard library that is built for size makes a smaller program than the one that comes with a toolchain.
     let compiler = cross::from_source().map_or_else(|| cross::compiler_for(TARGET), Ok)?;

@@ -6,7 +6,7 @@ use super::{
     results::{FLOOR, GCORE, OURS, PEER},
 };
 use crate::{
-    peer, places, setup,
+    dist, peer, places, setup,
     shell::{self, Doing, Outcome},
 };
 use std::{
@@ -26,8 +26,7 @@ pub struct Contenders {
 /// Our program as it would be shipped, unless the person who asks has one.
 pub fn ours(chosen: Option<&Path>) -> Outcome<PathBuf> {
     let Some(program) = chosen else {
-        shell::run(shell::cargo().args(["build", "--release", "--package", "minidump-cli"]))?;
-        return Ok(places::target().join("release/minidump-writer"));
+        return dist::build();
     };
     // What runs it has another working folder.
     program.canonicalize().doing(format_args!("there is no program {}", program.display()))

@@ -19,8 +19,9 @@ use std::{
 pub const HARNESS_PRIORITY: i32 = 1;
 /// Above the threads it shares a process with.
 pub const SAMPLER_PRIORITY: i32 = 2;
-/// Above the sampler, which never waits.
-pub const DUMPER_PRIORITY: i32 = 3;
+/// That of the target's waiting threads: to one that is above them, giving way (sched_yield(2)) means nothing, so they would
+/// never stop while it looks for them.
+pub const DUMPER_PRIORITY: i32 = HARNESS_PRIORITY;
 
 /// What a finished dumper used.
 #[derive(Debug)]

@@ -8,7 +8,7 @@ use super::loader;
 use super::maps::{self, Mapping};
 use super::memory::ProcessMemory;
 use super::modules::{read_modules, same_modules};
-use super::proc_fs::{read_maps, read_text};
+use super::proc_fs::{MAPS_STEP, maps_are, read_maps, read_text};
 use super::registers::RegisterReader;
 use super::smaps::Smaps;
 use super::system;
@@ -25,8 +25,6 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::PathBuf;
 
-/// Room beyond the memory map of before the stop, so that its text in the window need not wait for memory, in bytes.
-const MORE_MAPS: usize = 8 << 10;
 /// Address space that is reserved for the arena.
 const ARENA_RESERVE: usize = 320 << 20;
 /// Address space for it where that much cannot be had. It grows.
@@ -127,10 +125,11 @@ impl Image {
     /// Reads what may have changed since an earlier capture. `spare_text` is room for the text of the memory map. Returns
     /// false when the process runs another program now.
     pub fn renew(&mut self, target: &Target, auxv: Option<AuxvOverride>, spare_text: &mut Vec<u8>) -> bool {
-        if read_maps(&self.maps_file, spare_text).is_err() || spare_text.is_empty() {
+        let Ok(same_map) = maps_are(&self.maps_text, &self.maps_file, spare_text) else { return false };
+        if !same_map && spare_text.is_empty() {
             return false;
         }
-        let same = *spare_text == self.maps_text || self.take_map(spare_text);
+        let same = same_map || self.take_map(spare_text);
         let release = self.facts.lsb_release.take();
         self.facts = facts(target, &mut self.soft_errors);
         self.facts.lsb_release = release;
@@ -207,7 +206,7 @@ pub struct Before {
     pub image: Image,
     /// Its mappings as regions without names.
     pub regions: Vec<Region>,
-    /// Room for the memory map as it is in the window.
+    /// Room for comparing the memory map with that in the window.
     pub spare_text: Vec<u8>,
     /// Facts of the threads there were.
     pub threads: ThreadTable,
@@ -243,7 +242,7 @@ impl Before {
         arena.prepare(expected::size(tasks.folder(), &tids, &mut likely, options));
         let Snapshot { regions, linux, system, .. } = likely;
         image.dso_debug = linux.and_then(|linux| linux.dso_debug);
-        make_room(&mut spare_text, image.maps_text.len() + MORE_MAPS);
+        make_room(&mut spare_text, MAPS_STEP);
         Ok(Self { image, regions, spare_text, threads, smaps, system, registers, tasks, arena })
     }
 

@@ -18,8 +18,9 @@ const DELETED_SUFFIX: &[u8] = b" (deleted)";
 /// How the kernel writes a newline in a path (`seq_path` with "\n" as the characters to escape).
 const ESCAPED_NEWLINE: &[u8] = b"\\012";
 
-/// Bytes of a line: not less than most lines have, so that room for as many as fit the text is never too much.
-const USUAL_LINE: usize = 100;
+/// Bytes of a short line: that of a mapping without a name at a usual address. Room that is not used takes no memory, and
+/// moving what was parsed to where there is more would.
+const SHORT_LINE: usize = 48;
 
 /// One line of the memory map.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -150,7 +151,7 @@ pub fn index_of(mappings: &[Mapping], address: u64) -> Option<usize> {
 /// overlaps (when it was before). Returns how many lines were skipped: malformed ones, and ones that are out of
 /// order or overlap the line before, as happens when the target maps memory between two reads of the file.
 pub fn parse(text: &[u8], out: &mut Vec<Mapping>) -> usize {
-    out.reserve(text.len() / USUAL_LINE);
+    out.reserve(text.len() / SHORT_LINE);
     let mut skipped = 0;
     let mut floor = out.last().map_or(0, |mapping| mapping.end);
     let mut rest = text;

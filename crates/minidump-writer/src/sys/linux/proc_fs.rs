@@ -38,30 +38,82 @@ pub fn read_below<'a>(folder: &File, name: &CStr, room: &'a mut [u8]) -> io::Res
     Ok(room.get(..size).unwrap_or_default())
 }
 
-/// Reads /proc/…/maps from its start into `text`, whose room is used again. The kernel hands out about a page per
-/// call, so the buffer grows ahead of it.
+/// Most that is read of a memory map, in bytes. A line takes about a hundred, and a process may have 65,530 mappings by
+/// default.
+const MAPS_LIMIT: usize = 256 << 20;
+/// Room for what the kernel hands out in one read: a page, or one longer line.
+pub const MAPS_STEP: usize = 8 << 10;
+
+/// Reads /proc/…/maps from its start into `text`, whose room is used again.
 pub fn read_maps(mut file: &File, text: &mut Vec<u8>) -> io::Result<()> {
-    /// A line takes about a hundred bytes, and a process may have 65,530 mappings by default; 256 MiB is far above.
-    const LIMIT: usize = 256 << 20;
+    text.clear();
     io::Seek::rewind(&mut file)?;
-    let mut length = 0;
+    read_maps_on(file, text)
+}
+
+/// Reads /proc/…/maps from its start. When it is `known`, and not empty, returns true; otherwise all of it is in `text`
+/// then.
+///
+/// Mostly nothing has changed, so what was read is compared at once and not kept: `text` needs room for [`MAPS_STEP`]
+/// bytes only.
+pub fn maps_are(known: &[u8], mut file: &File, text: &mut Vec<u8>) -> io::Result<bool> {
+    io::Seek::rewind(&mut file)?;
+    let mut same = 0;
     loop {
-        if text.len() < length + 8192 {
-            text.resize((length + 8192).max(text.capacity()).max(text.len() * 2), 0);
+        text.clear();
+        let read = read_maps_step(file, text)?;
+        let expected = known.get(same..).unwrap_or_default();
+        if read == 0 && expected.is_empty() && same > 0 {
+            return Ok(true);
         }
-        let room = text.get_mut(length..).unwrap_or_default();
-        match file.read(room) {
-            Ok(0) => break,
-            Ok(_) if length > LIMIT => break,
-            Ok(read) => length += read,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+        if read == 0 || !expected.starts_with(text) {
+            let mut all = known.get(..same).unwrap_or_default().to_vec();
+            all.append(text);
+            *text = all;
+            return read_maps_on(file, text).map(|()| false);
+        }
+        same += read;
+    }
+}
+
+/// Reads on behind what is in `text`.
+fn read_maps_on(file: &File, text: &mut Vec<u8>) -> io::Result<()> {
+    loop {
+        match read_maps_step(file, text) {
+            Ok(0) => return Ok(()),
+            Ok(_) if text.len() > MAPS_LIMIT => return Ok(()),
+            Ok(_) => {}
             // ESRCH: the memory is gone, as at the end of a process.
-            Err(_) if length > 0 => break,
+            Err(_) if !text.is_empty() => return Ok(()),
             Err(error) => return Err(error),
         }
     }
-    text.truncate(length);
-    Ok(())
+}
+
+/// One read to the end of `text`; returns how many bytes came.
+#[allow(unsafe_code)]
+fn read_maps_step(file: &File, text: &mut Vec<u8>) -> io::Result<usize> {
+    /// Most maps fit into the first room. For larger ones there is enough at once, as room that is not written to takes no
+    /// memory, and moving what is there does.
+    const ROOMS: [usize; 2] = [16 << 10, 1 << 20];
+    if text.capacity() - text.len() < MAPS_STEP {
+        let [few, many] = ROOMS;
+        text.reserve(if text.is_empty() { few } else { many.max(text.len()) });
+    }
+    loop {
+        let room = text.spare_capacity_mut();
+        // SAFETY: the room is live, exclusive and of the length given.
+        let read = unsafe { libc::read(file.as_raw_fd(), room.as_mut_ptr().cast(), room.len()) };
+        if let Ok(read) = usize::try_from(read) {
+            // SAFETY: the kernel has written so many bytes behind the first `len`, and no more than there was room for.
+            unsafe { text.set_len(text.len() + read) };
+            return Ok(read);
+        }
+        let error = io::Error::last_os_error();
+        if error.kind() != io::ErrorKind::Interrupted {
+            return Err(error);
+        }
+    }
 }
 
 /// What /proc/PID/task/TID/stat tells (proc_pid_stat(5)). Times are in clock ticks.
@@ -188,6 +240,25 @@ mod tests {
         let stat = Stat::of_thread(&tasks, pid).unwrap();
         assert_eq!((stat.name, stat.start), (through_the_path.name, through_the_path.start));
         assert_eq!(Stat::of_thread(&tasks, 0).unwrap_err().kind(), io::ErrorKind::NotFound);
+    }
+
+    #[test]
+    fn a_map_is_compared_as_it_is_read_and_read_whole_where_it_differs() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let map: Vec<u8> = (0..9000_u32).flat_map(|line| format!("{line:08x}-x\n").into_bytes()).collect();
+        std::fs::write(file.path(), &map).unwrap();
+        let opened = File::open(file.path()).unwrap();
+        let mut text = Vec::new();
+        read_maps(&opened, &mut text).unwrap();
+        assert!(text == map);
+        assert!(maps_are(&map, &opened, &mut text).unwrap());
+        let mut differs = map.clone();
+        *differs.last_mut().unwrap() = b'x';
+        for known in [&map[..50_000], &differs[..], &map[..0], &[map.clone(), b"more".to_vec()].concat()[..]]
+        {
+            assert!(!maps_are(known, &opened, &mut text).unwrap());
+            assert!(text == map, "{}", known.len());
+        }
     }
 
     #[test]

@@ -13,6 +13,9 @@ const NAME: usize = 19;
 /// Links of a folder without folders in it.
 const OWN_LINKS: u64 = 2;
 
+/// Room for the entries that one call lists, in bytes: several hundred threads.
+const BUFFER_SIZE: usize = 16 << 10;
+
 /// The folder, kept open, so that listing it again costs no path walk.
 #[derive(Debug)]
 pub struct TaskList {
@@ -23,7 +26,7 @@ pub struct TaskList {
 impl TaskList {
     /// Opens /proc/PID/task.
     pub fn open(pid: pid_t) -> io::Result<Self> {
-        Ok(Self { folder: File::open(format!("/proc/{pid}/task"))?, buffer: Vec::with_capacity(64 << 10) })
+        Ok(Self { folder: File::open(format!("/proc/{pid}/task"))?, buffer: Vec::with_capacity(BUFFER_SIZE) })
     }
 
     /// The folder itself.
@@ -43,7 +46,6 @@ impl TaskList {
         ids.clear();
         io::Seek::rewind(&mut self.folder)?;
         loop {
-            // Room that is not written to takes no memory, so most of it never does.
             self.buffer.clear();
             let (fd, size) = (self.folder.as_raw_fd(), self.buffer.capacity());
             // SAFETY: the buffer is live, exclusive, and has room for `size` bytes.

@@ -4,7 +4,7 @@ use super::before::{Before, Image};
 use super::blame::{blame, take_crash};
 use super::hold::{self, HeldMemory, Hold};
 use super::memory::ProcessMemory;
-use super::proc_fs::{Stat, read_maps};
+use super::proc_fs::{Stat, maps_are};
 use super::seize_watch::SeizeWatch;
 use super::stopped_threads::StoppedThreads;
 use super::target::Target;
@@ -171,8 +171,9 @@ fn refresh_image(
     let tid = memory_tid.unwrap_or(target.live_tid);
     let traced = memory_tid.is_some();
     let text = &mut before.spare_text;
-    let read = read_maps(&image.maps_file, text);
-    if read.is_err() || text.is_empty() {
+    let compared = maps_are(&image.maps_text, &image.maps_file, text);
+    let same_map = compared.as_ref().is_ok_and(|same| *same);
+    if compared.is_err() || (!same_map && text.is_empty()) {
         // The memory this file was bound to is gone: the target has called exec, or is at its end.
         *image = reread_image(target, options, tid, traced)?;
         let message =
@@ -182,8 +183,7 @@ fn refresh_image(
         return Ok(image.memory(tid, traced));
     }
     let memory = image.memory(tid, traced);
-    // Mostly nothing has changed since the map was read before the stop. Comparing the texts is all that it takes to know.
-    if *text != image.maps_text {
+    if !same_map {
         let same = image.take_map(text);
         snapshot.regions = image.nameless_regions();
         if !same {
