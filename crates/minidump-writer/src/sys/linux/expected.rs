@@ -6,8 +6,9 @@ use crate::snapshot::{MemoryMode, MemoryPlan, Snapshot, Thread};
 use libc::pid_t;
 use std::fs::File;
 
-/// So many threads are looked at. The others are taken to be like them.
+/// So many threads are looked at, and no more than one of so many. The others are taken to be like them.
 const SAMPLE: usize = 16;
+const ONE_OF: usize = 4;
 /// So few are not looked at.
 const FEW: usize = 4;
 /// What each of them is taken to have, in bytes. Room that is wanting costs no more than room that is not used.
@@ -22,7 +23,7 @@ pub fn size(tasks: &File, tids: &[pid_t], snapshot: &mut Snapshot, options: &Dum
         return 0;
     }
     let (wanted, usual) = if tids.len() <= FEW { (&[][..], USUAL_OF_FEW) } else { (tids, USUAL) };
-    let step = tids.len().div_ceil(SAMPLE).max(1);
+    let step = tids.len().div_ceil(SAMPLE).max(ONE_OF);
     let sample = wanted.iter().step_by(step).filter_map(|tid| {
         let fallback_sp_ip = Some(blocked_at(tasks, *tid)?);
         Some(Thread { fallback_sp_ip, ..Thread::new(tid.unsigned_abs()) })
@@ -30,7 +31,7 @@ pub fn size(tasks: &File, tids: &[pid_t], snapshot: &mut Snapshot, options: &Dum
     snapshot.threads = sample.collect();
     let plan = MemoryPlan::new(snapshot, &options.memory, &mut Vec::new());
     let blocked = std::mem::take(&mut snapshot.threads).len() as u64;
-    let looked_at = tids.len().div_ceil(step) as u64;
+    let looked_at = tids.len().div_ceil(step).max(1) as u64;
     let stacks = plan.stacks().iter().map(|stack| stack.size).fold(0, u64::saturating_add);
     let of_sample = stacks.saturating_add(looked_at.saturating_sub(blocked).saturating_mul(usual));
     let like_them = of_sample.saturating_mul(tids.len() as u64).checked_div(looked_at).unwrap_or(0);

@@ -4,9 +4,11 @@
 
 use super::proc_fs::{read_below, status_field};
 use super::target::Target;
+use super::task_list::TaskList;
 use crate::snapshot::{Handle, HandleKind, SoftError, Stage};
+use libc::c_int;
 use std::ffi::{CStr, CString};
-use std::fs::{self, File};
+use std::fs::File;
 use std::io;
 use std::os::fd::AsRawFd as _;
 
@@ -20,9 +22,8 @@ const LONGEST_PATH: usize = 4096;
 
 /// Lists the descriptors of `target`, by number.
 pub fn handles(target: &Target, soft_errors: &mut Vec<SoftError>) -> Vec<Handle> {
-    let folder = target.proc("fd");
-    let listed = fs::read_dir(&folder).and_then(|entries| Ok((entries, Folders::open(target)?)));
-    let (entries, folders) = match listed {
+    let listed = Folders::open(target).and_then(|mut folders| Ok((folders.numbers()?, folders)));
+    let (mut numbers, folders) = match listed {
         Ok(listed) => listed,
         Err(error) => {
             let soft = SoftError::new(Stage::Handles, "the file descriptors could not be listed");
@@ -30,8 +31,6 @@ pub fn handles(target: &Target, soft_errors: &mut Vec<SoftError>) -> Vec<Handle>
             return Vec::new();
         }
     };
-    let mut numbers: Vec<u64> =
-        entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect();
     numbers.sort_unstable();
     if numbers.len() > LIMIT {
         let message = format!("{} file descriptors are open, the first {LIMIT} are listed", numbers.len());
@@ -43,26 +42,34 @@ pub fn handles(target: &Target, soft_errors: &mut Vec<SoftError>) -> Vec<Handle>
 
 /// /proc/PID/fd and fdinfo, held open, so that not every name is walked from the root.
 struct Folders {
-    fd: File,
+    fd: TaskList,
     /// A sandbox may hide this one alone.
     fdinfo: Option<File>,
 }
 
 impl Folders {
     fn open(target: &Target) -> io::Result<Self> {
-        Ok(Self { fd: File::open(target.proc("fd"))?, fdinfo: File::open(target.proc("fdinfo")).ok() })
+        let fd = TaskList::new(File::open(target.proc("fd"))?);
+        Ok(Self { fd, fdinfo: File::open(target.proc("fdinfo")).ok() })
+    }
+
+    /// The numbers of all descriptors.
+    fn numbers(&mut self) -> io::Result<Vec<c_int>> {
+        let mut numbers = Vec::new();
+        self.fd.list(&mut numbers)?;
+        Ok(numbers)
     }
 
     /// One descriptor; `None` when it has been closed since.
-    fn handle(&self, number: u64) -> Option<Handle> {
+    fn handle(&self, number: c_int) -> Option<Handle> {
         let name = CString::new(number.to_string()).ok()?;
-        let points_to = link_target(&self.fd, &name)?;
-        let mode = mode_of(&self.fd, &name);
+        let points_to = link_target(self.fd.folder(), &name)?;
+        let mode = mode_of(self.fd.folder(), &name);
         let mut room = [0; INFO_SIZE];
         let info = self.fdinfo.as_ref().and_then(|folder| read_below(folder, &name, &mut room).ok());
         let flags = info.and_then(|info| status_field(info, "flags"));
         Some(Handle {
-            value: number,
+            value: u64::from(number.unsigned_abs()),
             kind: kind(mode, &points_to),
             target: points_to,
             mode,

@@ -1,4 +1,4 @@
-//! The threads of a process, as /proc/PID/task lists them.
+//! The threads of a process, as /proc/PID/task lists them, and other folders like it.
 #![allow(unsafe_code)]
 
 use libc::pid_t;
@@ -13,10 +13,10 @@ const NAME: usize = 19;
 /// Links of a folder without folders in it.
 const OWN_LINKS: u64 = 2;
 
-/// Room for the entries that one call lists, in bytes: several hundred threads.
+/// Room for the entries that one call lists, in bytes: several hundred.
 const BUFFER_SIZE: usize = 16 << 10;
 
-/// The folder, kept open, so that listing it again costs no path walk.
+/// A folder whose entries are numbers, kept open, so that listing it again costs no path walk.
 #[derive(Debug)]
 pub struct TaskList {
     folder: File,
@@ -26,7 +26,12 @@ pub struct TaskList {
 impl TaskList {
     /// Opens /proc/PID/task.
     pub fn open(pid: pid_t) -> io::Result<Self> {
-        Ok(Self { folder: File::open(format!("/proc/{pid}/task"))?, buffer: Vec::with_capacity(BUFFER_SIZE) })
+        Ok(Self::new(File::open(format!("/proc/{pid}/task"))?))
+    }
+
+    /// The entries of `folder`, which is one of /proc.
+    pub fn new(folder: File) -> Self {
+        Self { folder, buffer: Vec::with_capacity(BUFFER_SIZE) }
     }
 
     /// The folder itself.
@@ -41,7 +46,7 @@ impl TaskList {
         usize::try_from(links.checked_sub(OWN_LINKS)?).ok().filter(|count| *count > 0)
     }
 
-    /// Puts the ids of all threads into `ids`, replacing what is there.
+    /// Puts the ids of all threads, or whatever the numbers are, into `ids`, replacing what is there.
     pub fn list(&mut self, ids: &mut Vec<pid_t>) -> io::Result<()> {
         ids.clear();
         io::Seek::rewind(&mut self.folder)?;
