@@ -1,14 +1,20 @@
 //! The command line.
 
 mod check;
+mod core_handler;
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+mod run;
 mod values;
 
 use crate::destination::is_dash;
 use crate::stream_names;
+pub use core_handler::CoreHandlerArguments;
 use clap::{Args, FromArgMatches as _, Parser, Subcommand, ValueEnum};
 use minidump_writer::snapshot::MemoryMode;
 use minidump_writer::{Format, Pid};
 use std::ffi::OsString;
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+pub use run::RunArguments;
 use std::path::PathBuf;
 use std::time::Duration;
 use values::{parse_address, parse_annotation, parse_pid, parse_range, parse_size, parse_tid, parse_time};
@@ -30,10 +36,15 @@ const DUMP: &str = "Stop a process for an instant, write a dump of it, and let i
 pub enum Command {
     #[command(about = DUMP)]
     Dump(Box<DumpArguments>),
+    /// Run a command, and keep a dump of each of its processes that crashes; exit as it does
+    #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+    Run(Box<RunArguments>),
     /// Show what a dump holds: why it was taken, threads with their stacks, modules
     Show(ShowArguments),
     /// Turn an ELF core into a minidump, or a minidump into an ELF core
     Convert(ConvertArguments),
+    /// Dump every crash on this machine: what the kernel starts for each, and what sets that up
+    CoreHandler(CoreHandlerArguments),
 }
 
 /// Arguments of `dump`.

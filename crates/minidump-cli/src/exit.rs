@@ -18,6 +18,13 @@ pub enum Failure {
     Usage(clap::Error),
     /// One sentence: what failed and what to do about it.
     Failed(String),
+    /// One sentence, and an exit code of its own.
+    OfCommand {
+        /// The code.
+        code: u8,
+        /// What failed and what to do about it.
+        sentence: String,
+    },
     /// The reader of the standard output has gone. It knows, so there is nothing to tell.
     ReaderGone,
 }
@@ -32,10 +39,15 @@ impl Failure {
     }
 }
 
-/// Tells what went wrong and gives the exit code.
-pub fn report(result: Result<(), Failure>) -> ExitCode {
+/// Tells what went wrong and gives the exit code. Work that is done has one of its own.
+pub fn report(result: Result<u8, Failure>) -> ExitCode {
     ExitCode::from(match result {
-        Ok(()) | Err(Failure::ReaderGone) => DONE,
+        Ok(code) => code,
+        Err(Failure::ReaderGone) => DONE,
+        Err(Failure::OfCommand { code, sentence }) => {
+            text::complain("error", &sentence);
+            code
+        }
         Err(Failure::Failed(sentence)) => {
             text::complain("error", &sentence);
             FAILED

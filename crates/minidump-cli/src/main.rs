@@ -4,6 +4,7 @@
 mod args;
 mod convert;
 mod converter;
+mod core_handler;
 mod destination;
 mod dump;
 mod exit;
@@ -12,6 +13,8 @@ mod options;
 mod packing;
 mod proc_maps;
 mod progress;
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+mod run;
 mod show;
 mod spool;
 mod stream_names;
@@ -31,8 +34,16 @@ static ALLOCATOR: dlmalloc::GlobalDlmalloc = dlmalloc::GlobalDlmalloc;
 fn main() -> ExitCode {
     let result = Arguments::of_this_program().and_then(Arguments::checked).map_err(exit::Failure::Usage);
     exit::report(result.and_then(|arguments| match arguments.command {
-        Command::Dump(arguments) => dump::run(&arguments),
-        Command::Show(arguments) => show::run(&arguments),
-        Command::Convert(arguments) => convert::run(&arguments),
+        Command::Dump(arguments) => dump::run(&arguments).map(done),
+        #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+        Command::Run(arguments) => run::run(&arguments),
+        Command::Show(arguments) => show::run(&arguments).map(done),
+        Command::Convert(arguments) => convert::run(&arguments).map(done),
+        Command::CoreHandler(arguments) => core_handler::run(&arguments).map(done),
     }))
+}
+
+/// The exit code of work that is done.
+fn done((): ()) -> u8 {
+    exit::DONE
 }

@@ -21,6 +21,18 @@ pub fn of_dump(arguments: &DumpArguments) -> Result<DumpOptions, Failure> {
     Ok(options)
 }
 
+/// The options of the dumps of a supervised command.
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+pub fn of_run(arguments: &crate::args::RunArguments) -> DumpOptions {
+    let mut options = DumpOptions::default();
+    options.memory = MemoryPolicy { mode: arguments.mode.into(), ..MemoryPolicy::default() };
+    if let Some(limit) = arguments.size_limit {
+        options.memory.budget = limit;
+    }
+    add_contents(&mut options, &arguments.contents);
+    options
+}
+
 /// The options of a conversion.
 pub fn of_convert(arguments: &ConvertArguments) -> DumpOptions {
     let mut options = DumpOptions::default();

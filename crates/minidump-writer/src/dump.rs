@@ -37,6 +37,26 @@ pub fn dump_process_with(
     write(capture, options, sections, output, start, sys::Capture::finish)
 }
 
+/// Dumps process `pid`, which the caller, a debugger or a supervisor, has stopped already: the calling thread traces the
+/// threads `stopped`, and each of them is in a ptrace stop (ptrace(2)). They remain in it. Threads that are not among them
+/// are listed without registers. `options.copy_on_write` has no effect.
+///
+/// The exception of a signal that a thread is about to get is made by [`crash::from_siginfo`](crate::crash::from_siginfo).
+///
+/// # Errors
+/// As [`dump_process`].
+#[cfg(all(any(target_os = "linux", target_os = "android"), target_arch = "x86_64"))]
+pub fn dump_stopped(
+    pid: Pid,
+    stopped: &[Pid],
+    options: &DumpOptions,
+    output: &mut dyn io::Write,
+) -> Result<DumpReport, Error> {
+    let start = Instant::now();
+    let capture = sys::capture_stopped(pid, stopped, options)?;
+    write(capture, options, &[], output, start, sys::Capture::finish)
+}
+
 /// Writes the dump of `capture`, which began at `start`, and lets go of the target with `finish`.
 pub(crate) fn write(
     mut capture: sys::Capture,

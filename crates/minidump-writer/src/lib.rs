@@ -49,6 +49,8 @@ pub use compat::{
     CrashContextExt, LINUX_GATE_LIBRARY_NAME, app_memory, crash, crash_context, dir_section, errors,
     maps_reader, mem_reader, mem_writer, minidump_cpu, minidump_format, minidump_writer,
 };
+#[cfg(all(any(target_os = "linux", target_os = "android"), target_arch = "x86_64"))]
+pub use dump::dump_stopped;
 pub use dump::{dump_process, dump_process_with};
 pub use dumper::Dumper;
 pub use error::Error;

@@ -76,24 +76,32 @@ pub fn link_map_loop(_: &Arguments) {
 /// successor, or the head of the list points nowhere. Default `next`.
 pub fn link_map_garbage(arguments: &Arguments) {
     let what = arguments.text(0).unwrap_or("next");
-    corrupt(|debug| {
-        // SAFETY: a program with a C library has at least two entries: itself and the library.
-        let second = unsafe { &mut *(*debug.map).next };
-        match what {
-            "name" => second.name = NOWHERE,
-            "self" => second.next = second,
-            "map" => debug.map = NOWHERE as *mut LinkMap,
-            _ => second.next = NOWHERE as *mut LinkMap,
-        }
-    });
+    corrupt(|debug| damage(debug, what));
 }
 
-fn corrupt(damage: impl FnOnce(&mut RDebug)) {
+/// Damages the list as [`link_map_garbage`] tells. The program must not load libraries or unwind afterwards.
+pub fn damage_lists(what: &str) {
+    // SAFETY: the loader keeps the structure for the life of the process; the caller keeps to the condition above.
+    damage(unsafe { &mut *r_debug() }, what);
+}
+
+fn damage(debug: &mut RDebug, what: &str) {
+    // SAFETY: a program with a C library has at least two entries: itself and the library.
+    let second = unsafe { &mut *(*debug.map).next };
+    match what {
+        "name" => second.name = NOWHERE,
+        "self" => second.next = second,
+        "map" => debug.map = NOWHERE as *mut LinkMap,
+        _ => second.next = NOWHERE as *mut LinkMap,
+    }
+}
+
+fn corrupt(do_damage: impl FnOnce(&mut RDebug)) {
     let workers = chain::start_workers(3, 256 * 1024);
     let debug = r_debug();
     // SAFETY: the loader keeps the structure for the life of the process. Nobody walks the list any more: this
     // program neither loads libraries nor unwinds, and it leaves through _exit.
-    damage(unsafe { &mut *debug });
+    do_damage(unsafe { &mut *debug });
     crate::threads::worker_facts(&workers).size("r_debug", debug as usize).print();
     control::serve_ping();
 }

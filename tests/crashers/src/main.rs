@@ -24,6 +24,8 @@ mod churn;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod control;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+mod crash;
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod deep;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod execs;

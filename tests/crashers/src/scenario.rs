@@ -1,7 +1,7 @@
 //! The list of scenarios.
 
 use crate::{
-    children, churn, deep, execs, files, images, loader, lockstep, memory, pointers, registers, secrets,
+    children, churn, crash, deep, execs, files, images, loader, lockstep, memory, pointers, registers, secrets,
     stacks, sys, threads, watchers, witness,
 };
 use std::ffi::OsString;
@@ -52,6 +52,7 @@ type Scenario = fn(&Arguments);
 const SCENARIOS: &[(&str, Scenario)] = &[
     ("busy", threads::busy),
     ("coroutine", stacks::coroutine),
+    ("crash", crash::crash),
     ("deep-recursion", stacks::deep_recursion),
     ("deep-threads", deep::deep_threads),
     ("elf-header-wiped", images::elf_header_wiped),

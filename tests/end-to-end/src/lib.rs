@@ -16,6 +16,8 @@
 
 pub mod contents;
 pub mod converted;
+pub mod core_pattern;
+pub mod crash_matrix;
 pub mod debuggers;
 pub mod dump;
 pub mod elf;

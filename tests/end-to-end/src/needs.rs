@@ -52,3 +52,12 @@ pub fn readelf(test: &str) -> Option<PathBuf> {
     }
     found
 }
+
+/// The system's C compiler `cc` or C++ compiler `c++`.
+pub fn compiler(test: &str, name: &str) -> Option<PathBuf> {
+    let found = crate::programs::reader(&name.replace('+', "x").to_uppercase(), &[name]);
+    if found.is_none() {
+        missing(test, &format!("there is no {name}; Debian has it in build-essential"));
+    }
+    found
+}

@@ -93,9 +93,15 @@ impl Target {
     /// The parked threads that it reported.
     #[track_caller]
     pub fn parked(&self) -> Vec<Parked> {
-        let threads = self.facts["threads"].as_array().expect("the scenario has parked threads");
-        threads.iter().map(Parked::new).collect()
+        parked(&self.facts)
     }
+}
+
+/// The parked threads that a crasher tells of.
+#[track_caller]
+pub fn parked(facts: &Value) -> Vec<Parked> {
+    let threads = facts["threads"].as_array().expect("the scenario has parked threads");
+    threads.iter().map(Parked::new).collect()
 }
 
 /// A thread that waits in the known call chain.

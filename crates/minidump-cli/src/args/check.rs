@@ -11,7 +11,9 @@ impl Arguments {
         let complaint = match &self.command {
             Command::Dump(dump) => of_dump(dump),
             Command::Convert(convert) => of_convert(convert),
-            Command::Show(_) => None,
+            #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+            Command::Run(run) => of_contents(&run.contents, run.mode),
+            Command::Show(_) | Command::CoreHandler(_) => None,
         };
         match complaint {
             None => Ok(self),

@@ -71,6 +71,11 @@ pub fn print(path: &Path, as_json: bool) -> Result<(), Failure> {
     text::print(&output).map_err(|error| Failure::of_output(&error))
 }
 
+/// Why the process of the dump at `path` crashed, and the stack of the thread that did, for people.
+pub fn crash_of(path: &Path) -> Result<String, Failure> {
+    Ok(render::render_crash(&read(path)?))
+}
+
 /// Reads the dump at `path`.
 pub fn read(path: &Path) -> Result<Dump, Failure> {
     read_guarded(path).map_err(|error| Failure::Failed(error.to_string()))

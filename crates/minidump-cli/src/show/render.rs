@@ -67,6 +67,16 @@ pub fn render(dump: &Dump) -> String {
     page.text
 }
 
+/// Renders the crash of `dump`, and the thread that it happened in.
+pub fn render_crash(dump: &Dump) -> String {
+    let mut page = Page::default();
+    page.fact("crash reason", &crash(&dump.crash));
+    if let Some(thread) = dump.threads.iter().find(|thread| thread.blamed) {
+        threads(&mut page, &vec![thread]);
+    }
+    page.text
+}
+
 fn crash(crash: &Crash) -> String {
     if !crash.crashed {
         return "dump requested, no crash".into();

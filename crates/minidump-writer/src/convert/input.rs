@@ -51,6 +51,11 @@ impl InputFile {
         Ok(Self { size: metadata.len(), modified: metadata.modified().ok(), file })
     }
 
+    /// A file whose size the system does not tell, such as /proc/PID/mem.
+    pub fn of_unknown_size(file: File) -> Self {
+        Self { file, size: u64::MAX, modified: None }
+    }
+
     /// Size in bytes.
     pub fn size(&self) -> u64 {
         self.size

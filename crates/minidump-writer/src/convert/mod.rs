@@ -8,6 +8,7 @@
 //! Cores do not hold what is in files, such as code. Where a core tells the build id of a module, and there is a file at
 //! the module's path that has the same build id, memory that the core lacks is taken from that file.
 
+mod dying;
 mod error;
 mod held;
 mod input;
@@ -18,6 +19,8 @@ pub(crate) mod testing;
 mod tests;
 pub(crate) mod words;
 
+pub use crate::core_file::copy_head;
+pub use dying::{DyingProcess, convert_beside};
 pub use error::ConvertError;
 pub(crate) use held::Held;
 pub use input::Input;
@@ -60,7 +63,17 @@ pub fn convert(
     output: &mut dyn io::Write,
 ) -> Result<DumpReport, ConvertError> {
     let start = Instant::now();
-    let mut source = read(input, options)?;
+    write(read(input, options)?, format, options, output, start)
+}
+
+/// Writes what was read, since `start`.
+fn write(
+    mut source: Source,
+    format: Option<Format>,
+    options: &DumpOptions,
+    output: &mut dyn io::Write,
+    start: Instant,
+) -> Result<DumpReport, ConvertError> {
     annotate(&mut source.snapshot, &options.annotations);
     let plan = plan(&mut source, options);
     let format = format.unwrap_or(match source.format {
@@ -93,7 +106,7 @@ fn annotate(snapshot: &mut Snapshot, annotations: &[(String, String)]) {
 fn read(input: Input<'_>, options: &DumpOptions) -> Result<Source, ConvertError> {
     let file = InputFile::open(input).map_err(|source| ConvertError::Input { source })?;
     match file.array::<4>(0) {
-        Some([0x7f, b'E', b'L', b'F']) => core_file::read(file, options),
+        Some([0x7f, b'E', b'L', b'F']) => core_file::read(file, None, options),
         Some([b'M', b'D', b'M', b'P']) => minidump_file::read(file),
         _ => Err(ConvertError::NotADump),
     }

@@ -4,9 +4,11 @@
 //! core's memory, the crash from `NT_SIGINFO`. What only our own encoder tells is taken where it is there. A core that is
 //! cut off yields what is in it.
 
+mod beside;
 mod elf;
 mod facts;
 mod gathered;
+mod head;
 mod map_text;
 mod mapped_files;
 mod notes;
@@ -18,15 +20,21 @@ mod xsave;
 
 use crate::convert::{ConvertError, FileMemory, Held, InputFile, Piece, Source};
 use crate::snapshot::{SoftError, Stage};
+use crate::sys::Dying;
 use crate::{DumpOptions, Format};
 use elf::Segment;
 use gathered::Gathered;
+pub use head::copy_head;
 
-/// Reads a core.
+/// Reads a core, with what /proc tells where its process is still there.
 ///
 /// # Errors
 /// When it is no core of an x86-64 program, or so short that there is nothing in it.
-pub(crate) fn read(file: InputFile, options: &DumpOptions) -> Result<Source, ConvertError> {
+pub(crate) fn read(
+    file: InputFile,
+    process: Option<Dying>,
+    options: &DumpOptions,
+) -> Result<Source, ConvertError> {
     let (segments, missing) = elf::segments(&file)?;
     let mut gathered = Gathered::read(&file, &segments);
     if missing > 0 {
@@ -35,13 +43,18 @@ pub(crate) fn read(file: InputFile, options: &DumpOptions) -> Result<Source, Con
     if gathered.threads.is_empty() {
         return Err(ConvertError::Damaged { what: "it tells of no thread" });
     }
-    let mut memory = memory(file, &segments, &mut gathered);
-    let built = snapshot::build(gathered, &segments, &mut memory, options);
+    let in_process = process.as_ref().and_then(Dying::memory);
+    let mut memory = memory(file, &segments, &mut gathered, in_process.is_none());
+    if let Some(file) = in_process {
+        let files = gathered.files.as_deref().map(mapped_files::parse).unwrap_or_default();
+        beside::add(file, &segments, &files, &mut memory);
+    }
+    let built = snapshot::build(gathered, &segments, &mut memory, process, options);
     Ok(Source { snapshot: built.snapshot, memory, chosen: built.chosen, format: Format::ElfCore })
 }
 
-/// The memory in the segments.
-fn memory(file: InputFile, segments: &[Segment], gathered: &mut Gathered) -> FileMemory {
+/// The memory in the segments. `is_all` says that there is no other place to have it from.
+fn memory(file: InputFile, segments: &[Segment], gathered: &mut Gathered, is_all: bool) -> FileMemory {
     let size = file.size();
     let mut memory = FileMemory::new(file);
     let loads = segments.iter().filter(|segment| segment.kind == elf::LOAD);
@@ -54,7 +67,7 @@ fn memory(file: InputFile, segments: &[Segment], gathered: &mut Gathered) -> Fil
     let pieces: Vec<Piece> = loads.map(piece).filter(|piece| piece.size > 0).collect();
     let behind_end = |piece: &&Piece| piece.offset.saturating_add(piece.size) > size;
     let lost = pieces.iter().filter(behind_end).count();
-    if lost > 0 {
+    if lost > 0 && is_all {
         let message = format!("the core is cut off: {lost} of its memory ranges lie behind its end");
         gathered.soft_errors.push(SoftError::new(Stage::Memory, message));
     }

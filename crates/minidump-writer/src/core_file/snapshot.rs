@@ -11,7 +11,7 @@ use crate::convert::{FileMemory, Held};
 use crate::snapshot::{
     Cpu, LinuxFacts, OperatingSystem, Process, Snapshot, SoftError, Stage, System, Thread, XsaveComponent,
 };
-use crate::sys::offline;
+use crate::sys::{Dying, offline};
 use minidump_common::format::MINIDUMP_STREAM_TYPE;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -44,6 +44,7 @@ pub fn build(
     mut gathered: Gathered,
     segments: &[Segment],
     memory: &mut FileMemory,
+    process_beside: Option<Dying>,
     options: &DumpOptions,
 ) -> Built {
     let facts = gathered.facts().and_then(Facts::parse);
@@ -53,10 +54,13 @@ pub fn build(
     let mut snapshot = Snapshot::new(process(&gathered), system);
     let mut errors = soft_errors(&mut gathered);
     snapshot.exception = gathered.threads.iter().find_map(crash_of);
-    let maps = text(&gathered, MINIDUMP_STREAM_TYPE::LinuxMaps)
+    let maps = process_beside.as_ref().map(|process| process.maps().to_vec());
+    let maps = maps
+        .or_else(|| text(&gathered, MINIDUMP_STREAM_TYPE::LinuxMaps))
         .unwrap_or_else(|| guessed_maps(&gathered, &auxv, segments, memory));
-    let listed = facts.as_ref().map(Facts::modules).unwrap_or_default();
-    // What an incomplete memory does not tell of modules is no news when our own encoder listed them.
+    let listed = process_beside.as_ref().map(|process| process.modules().to_vec());
+    let listed = listed.or_else(|| Some(facts.as_ref()?.modules())).unwrap_or_default();
+    // What memory alone does not tell of modules is no news when they are listed.
     let mut of_memory = Vec::new();
     let found = offline::read(&maps, &auxv, memory, &mut of_memory);
     snapshot.regions = found.regions;
@@ -85,8 +89,11 @@ pub fn build(
         chosen = Some(memory.held()).filter(|_| !facts.full_memory);
         facts.fill(&mut snapshot);
     }
-    on_disk::add(&snapshot.modules, &snapshot.regions, memory, &mut errors);
     snapshot.soft_errors = errors;
+    match process_beside {
+        Some(process) => process.fill(&mut snapshot),
+        None => on_disk::add(&snapshot.modules, &snapshot.regions, memory, &mut snapshot.soft_errors),
+    }
     blame(&mut snapshot, options.blamed_thread);
     Built { snapshot, chosen }
 }

@@ -19,9 +19,6 @@ mod platform;
 #[path = "unsupported/mod.rs"]
 mod platform;
 
-/// For the documented API of this system alone.
-#[cfg(all(any(target_os = "linux", target_os = "android"), target_arch = "x86_64"))]
-pub(crate) use platform::ProcessMemory;
 #[cfg(all(
     feature = "bench-internals",
     any(target_os = "linux", target_os = "android"),
@@ -33,5 +30,8 @@ pub use platform::bench;
     any(target_os = "linux", target_os = "android"),
     target_arch = "x86_64"
 ))]
-pub(crate) use platform::offline;
+pub(crate) use platform::{Dying, offline};
 pub(crate) use platform::{Capture, Session, capture};
+/// For the documented API of this system alone.
+#[cfg(all(any(target_os = "linux", target_os = "android"), target_arch = "x86_64"))]
+pub(crate) use platform::{ProcessMemory, capture_stopped};

@@ -42,6 +42,20 @@ pub fn from_crash_context(context: &::crash_context::CrashContext) -> Crash {
     Crash { exception, cpu: Some(cpu) }
 }
 
+/// Why a thread gets a signal, as PTRACE_GETSIGINFO tells: `siginfo` is the kernel's `siginfo_t`. The processor's own account
+/// of a fault is not in there, so of the parameters of [`from_crash_context`] only the first two are there for faults.
+/// `instruction_pointer` is that of the thread.
+#[must_use]
+pub fn from_siginfo(thread: u32, siginfo: [u8; 128], instruction_pointer: u64) -> Exception {
+    let siginfo = Siginfo::decode(&siginfo::of_bytes(siginfo));
+    let mut parameters = parameters(&siginfo, Trap::default());
+    if matches!(siginfo.origin, Origin::Fault { .. }) {
+        parameters.truncate(2);
+    }
+    let address = siginfo.address().unwrap_or(instruction_pointer);
+    Exception { thread, code: siginfo.signal, flags: siginfo.code.cast_unsigned(), address, parameters }
+}
+
 fn parameters(siginfo: &Siginfo, trap: Trap) -> Vec<u64> {
     let code = i64::from(siginfo.code).cast_unsigned();
     let mut parameters = vec![code];

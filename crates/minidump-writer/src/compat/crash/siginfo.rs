@@ -42,6 +42,13 @@ pub(super) enum Origin {
     Unknown,
 }
 
+/// The kernel's `siginfo_t` in the field that crash contexts have for it.
+#[allow(unsafe_code)]
+pub(super) fn of_bytes(siginfo: [u8; 128]) -> signalfd_siginfo {
+    // SAFETY: both are 128 bytes, and the structure has only numbers, for which any bits are values.
+    unsafe { std::mem::transmute(siginfo) }
+}
+
 impl Siginfo {
     pub fn decode(info: &signalfd_siginfo) -> Self {
         let (signal, code) = (info.ssi_signo, info.ssi_code);

@@ -15,6 +15,8 @@ mod before;
 pub mod bench;
 mod blame;
 mod cow;
+#[cfg(feature = "convert")]
+mod dying;
 mod expected;
 mod handles;
 mod hold;
@@ -46,6 +48,8 @@ mod window;
 use crate::snapshot::{MemoryPlan, Snapshot};
 use crate::{DumpOptions, Error, Pid};
 use before::Before;
+#[cfg(feature = "convert")]
+pub use dying::Dying;
 use kept::Kept;
 pub use memory::ProcessMemory;
 use source::Source;
@@ -129,6 +133,18 @@ impl Session {
 /// When the process cannot be captured at all; what is merely missing is in the snapshot's soft errors.
 pub fn capture(pid: Pid, options: &DumpOptions) -> Result<Capture, Error> {
     capture_target(&Target::examine(pid)?, options, None, false)
+}
+
+/// Captures process `pid`, all of whose threads stand still: the calling thread traces those of `stopped`.
+///
+/// # Errors
+/// As [`capture`].
+pub fn capture_stopped(pid: Pid, stopped: &[Pid], options: &DumpOptions) -> Result<Capture, Error> {
+    let target = Target::examine_stopped(pid, stopped)?;
+    let options = DumpOptions { copy_on_write: false, ..options.clone() };
+    let before = Before::read(&target, &options, None)?;
+    let (before, window, tracer) = Tracer::of_stopped(&target, before, &options, stopped)?;
+    Ok(after::complete(&target, &options, before, window, tracer, false))
 }
 
 fn capture_target(

@@ -63,6 +63,20 @@ impl Target {
         Ok(target)
     }
 
+    /// Looks at process `pid`, whose threads `stopped` the calling thread has stopped.
+    ///
+    /// # Errors
+    /// When it does not exist.
+    pub fn examine_stopped(pid: Pid, stopped: &[Pid]) -> Result<Self, Error> {
+        let live_tid =
+            if stopped.contains(&pid) { pid } else { *stopped.first().ok_or(Error::TargetGone { pid })? };
+        let status =
+            read_text(format!("/proc/{pid}/task/{live_tid}/status")).map_err(|error| missing(pid, error))?;
+        let stat = Stat::read(format!("/proc/{pid}/stat")).map_err(|error| missing(pid, error))?;
+        let own_child = stat.parent == std::process::id();
+        Ok(Self { pid, named_thread: None, live_tid, own_child, stat, status })
+    }
+
     /// The /proc folder of the process, seen through a live thread.
     pub fn proc(&self, file: &str) -> PathBuf {
         PathBuf::from(format!("/proc/{}/task/{}/{file}", self.pid, self.live_tid))

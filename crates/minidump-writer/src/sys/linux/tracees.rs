@@ -52,6 +52,8 @@ pub struct Tracees {
     /// Why a thread could not be seized.
     denied: Option<io::Error>,
     watch: SeizeWatch,
+    /// Somebody else has stopped them, and lets them go.
+    lent: bool,
 }
 
 /// Why nothing could be stopped.
@@ -79,13 +81,26 @@ impl Tracees {
     ) -> Result<Self, StopFailure> {
         let deadline = Instant::now() + patience;
         let threads = Vec::with_capacity(64);
-        let mut tracees = Self { pid, own_child, threads, sleepers: 0, deadline, denied: None, watch };
+        let mut tracees =
+            Self { pid, own_child, threads, sleepers: 0, deadline, denied: None, watch, lent: false };
         let mut listed = Vec::with_capacity(64);
         tasks.list(&mut listed).map_err(StopFailure::Other)?;
         tracees.seize_new(&listed)?;
         tracees.threads.sort_by_key(|(tid, _)| !sleeps(*tid));
         tracees.sleepers = tracees.threads.partition_point(|(tid, _)| sleeps(*tid));
         Ok(tracees)
+    }
+
+    /// The threads of `pid` that the calling thread has stopped already, and lets go itself. Others that are there are
+    /// listed as unstoppable.
+    pub fn stopped_before(pid: pid_t, stopped: &[pid_t], tasks: &mut TaskList) -> Self {
+        let mut listed = Vec::new();
+        let _ = tasks.list(&mut listed);
+        let running = listed.into_iter().filter(|tid| !stopped.contains(tid) && !has_exited(pid, *tid));
+        let running = running.map(|tid| (tid, State::Unstoppable));
+        let threads = stopped.iter().map(|tid| (*tid, State::Stopped(0))).chain(running).collect();
+        let (deadline, watch) = (Instant::now(), SeizeWatch::default());
+        Self { pid, own_child: false, threads, sleepers: 0, deadline, denied: None, watch, lent: true }
     }
 
     /// Stops the threads that were asleep. Returns how many threads there are whose stop was tried so far.
@@ -319,6 +334,9 @@ impl Tracees {
     /// Lets all threads go, each with the signal it was stopped on. Those that ran go first, in the order in which they
     /// were stopped, so that none of them stands still for much longer than the others.
     pub fn release(&mut self) {
+        if self.lent {
+            return;
+        }
         let (pid, own_child) = (self.pid, self.own_child);
         let (asleep, awake) = self.threads.split_at_mut_checked(self.sleepers).unwrap_or_default();
         for (tid, state) in awake.iter_mut().chain(asleep) {

@@ -7,7 +7,7 @@ use super::plain_thread::PlainThread;
 use super::ptrace;
 use super::seize_watch::SeizeWatch;
 use super::target::Target;
-use super::window::{self, Window};
+use super::window::{self, Stop, Window};
 use crate::{DumpOptions, Error, Pid};
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -73,13 +73,25 @@ impl Tracer {
         });
         let Ok(thread) = spawned else {
             let mut job = take(&job).ok_or(Error::Internal { pid })?;
-            let (window, hold) = window::run(&job.target, &mut job.before, &job.options, watch)?;
+            let (window, hold) = window::run(&job.target, &mut job.before, &job.options, Stop::Seize(watch))?;
             let own = Some((hold, window.start));
             return Ok((job.before, window, Self { release: None, thread: None, own, expired }));
         };
         let (before, window) = wait_for(&reported, &watch, pid, options.deadline)??;
         let tracer = Self { release: Some(release), thread: Some(thread), own: None, expired };
         Ok((before, window, tracer))
+    }
+
+    /// Runs the window for a target that the calling thread has stopped already, and lets go itself.
+    pub fn of_stopped(
+        target: &Target,
+        mut before: Before,
+        options: &DumpOptions,
+        stopped: &[Pid],
+    ) -> Result<(Before, Window, Self), Error> {
+        let (window, hold) = window::run(target, &mut before, options, Stop::Before(stopped))?;
+        let own = Some((hold, window.start));
+        Ok((before, window, Self { release: None, thread: None, own, expired: Expired::default() }))
     }
 
     /// The flag that is set when the target had to be let go early.
@@ -134,7 +146,7 @@ fn trace(
     released: &Receiver<()>,
     expired: &Expired,
 ) -> Option<Duration> {
-    let (window, hold) = match window::run(&job.target, &mut job.before, &job.options, watch) {
+    let (window, hold) = match window::run(&job.target, &mut job.before, &job.options, Stop::Seize(watch)) {
         Ok(found) => found,
         Err(error) => {
             let _ = report.send(Err(error));

@@ -33,17 +33,26 @@ pub struct Window {
     pub stopped: Duration,
 }
 
-/// Stops the target, reads, and lets it go. Must run on a thread that ends afterwards; another one should look at `watch`.
+/// How the target comes to stand still.
+#[derive(Debug)]
+pub enum Stop<'a> {
+    /// All its threads are stopped. That must happen on a thread that ends afterwards; another one should look at the watch.
+    Seize(SeizeWatch),
+    /// The calling thread has stopped these already.
+    Before(&'a [pid_t]),
+}
+
+/// Stops the target, reads, and lets it go.
 pub fn run(
     target: &Target,
     before: &mut Before,
     options: &DumpOptions,
-    watch: SeizeWatch,
+    how: Stop<'_>,
 ) -> Result<(Window, Hold), Error> {
     let process = Process { pid: target.pid.unsigned_abs(), ..Process::default() };
     let mut snapshot = Snapshot::new(process, before.system.clone());
     let mut errors = Vec::new();
-    let (start, mut tracees) = stop(target, before, options, watch, &mut snapshot, &mut errors)?;
+    let (start, mut tracees) = stop(target, before, options, how, &mut snapshot, &mut errors)?;
     snapshot.captured_at_us = now_us();
     let memory_tid = tracees.stopped().next();
     let memory = refresh_image(target, before, options, &mut snapshot, memory_tid, &mut errors)?;
@@ -93,7 +102,7 @@ fn stop(
     target: &Target,
     before: &mut Before,
     options: &DumpOptions,
-    watch: SeizeWatch,
+    how: Stop<'_>,
     snapshot: &mut Snapshot,
     errors: &mut Vec<SoftError>,
 ) -> Result<(Instant, Tracees), Error> {
@@ -101,6 +110,18 @@ fn stop(
     let suspects: Vec<u32> =
         [crashed, options.blamed_thread, target.named_thread].into_iter().flatten().collect();
     let Before { threads: known, tasks, registers, .. } = before;
+    let watch = match how {
+        Stop::Seize(watch) => watch,
+        Stop::Before(stopped) => {
+            let start = Instant::now();
+            let tracees = Tracees::stopped_before(target.pid, stopped, tasks);
+            let mut threads = StoppedThreads::new(registers, &suspects, known.len() + 4);
+            threads.add(tracees.stopped(), errors);
+            snapshot.regions = std::mem::take(&mut before.regions);
+            snapshot.threads = threads.finish(tasks.folder(), &tracees, errors);
+            return Ok((start, tracees));
+        }
+    };
     let refused = |failure| refusal(target, failure);
     let sleeps = |tid| known.sleeps(tid);
     let mut tracees = Tracees::seize(target.pid, target.own_child, tasks, sleeps, options.deadline, watch)

@@ -1,0 +1,154 @@
+//! `run`: runs a command and keeps a dump of each of its processes that crashes.
+
+use crate::args::RunArguments;
+use crate::exit::Failure;
+use crate::{options, show, text};
+use minidump_handler::store::{Limits, Metadata, Store, StoreError};
+use minidump_handler::supervisor::{Crashed, SuperviseError, supervise};
+use minidump_writer::{DumpOptions, Error};
+use std::io;
+use std::os::unix::process::ExitStatusExt as _;
+use std::path::{Path, PathBuf};
+use std::process::ExitStatus;
+use std::time::Duration;
+
+/// Exit codes of shells for a command that cannot be run (POSIX.1-2017, Shell Command Language 2.8.2).
+const NOT_FOUND: u8 = 127;
+const NOT_EXECUTABLE: u8 = 126;
+/// What shells add to the number of the signal that has killed a command.
+const SIGNALLED: i32 = 128;
+/// What is kept. A command may crash with all its processes at once, and each of them is to have its dump; one that is
+/// started again and again, and crashes each time, is not to fill the disk.
+const LIMITS: Limits = Limits {
+    count: 1000,
+    bytes: 4 << 30,
+    age: Duration::from_secs(90 * 24 * 60 * 60),
+    per_program: 500,
+    window: Duration::from_secs(60),
+};
+/// So many crashes are shown with their stacks.
+const MOST_SHOWN: usize = 4;
+
+/// Why a crash has no dump.
+#[derive(Debug, thiserror::Error)]
+enum Refusal {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Dump(#[from] Error),
+}
+
+/// Runs the command. Returns the exit code of this program, which is that of the command.
+pub fn run(arguments: &RunArguments) -> Result<u8, Failure> {
+    let options = options::of_run(arguments);
+    let directory = arguments.dir.clone().map_or_else(default_directory, Ok)?;
+    let store = Store::open(directory, LIMITS)
+        .map_err(|error| Failure::Failed(format!("{error}; choose another directory with -d DIR")))?;
+    let mut kept = Vec::new();
+    let ended = supervise(&arguments.command, &mut |crashed| {
+        let told = keep(crashed, &options, &store);
+        if !arguments.quiet {
+            tell(crashed, &told);
+        }
+        kept.extend(told.ok());
+    });
+    let status = match ended {
+        Ok(status) => status,
+        Err(error) => return Err(failure(&error)),
+    };
+    if !arguments.quiet {
+        kept.iter().take(MOST_SHOWN).for_each(|path| show_crash(path));
+    }
+    Ok(code(status))
+}
+
+/// Dumps the process into the store. Returns where the dump is.
+fn keep(crashed: &Crashed<'_>, options: &DumpOptions, store: &Store) -> Result<PathBuf, Refusal> {
+    let mut dump = store.begin(&crashed.name())?;
+    let mut metadata = metadata(crashed, options);
+    dump.announce(&metadata);
+    match crashed.dump(options, &mut dump) {
+        Ok(report) => report.soft_errors.iter().for_each(|error| metadata.note(error)),
+        // What there is of it begins with the crash.
+        Err(Error::Output { .. }) if dump.written() > 0 => return Ok(dump.commit_partial(&metadata)?.dump),
+        Err(error) => return Err(error.into()),
+    }
+    Ok(dump.commit(&metadata)?.dump)
+}
+
+fn metadata(crashed: &Crashed<'_>, options: &DumpOptions) -> Metadata {
+    let death = crashed.death();
+    let mut metadata = Metadata::now(crashed.name());
+    metadata.executable =
+        crashed.executable().map(|path| path.to_string_lossy().into_owned()).unwrap_or_default();
+    metadata.pid = u32::try_from(death.pid).ok();
+    metadata.tid = u32::try_from(death.tid).ok();
+    metadata.reason = format!("{} at {:#x}", death.signal_name(), death.exception.address);
+    metadata.signal = Some(death.signal);
+    metadata.source = "supervisor".into();
+    metadata.annotations = options.annotations.iter().cloned().collect();
+    metadata
+}
+
+fn tell(crashed: &Crashed<'_>, kept: &Result<PathBuf, Refusal>) {
+    let death = crashed.death();
+    let (name, pid, tid) = (crashed.name(), death.pid, death.tid);
+    let thread = if pid == tid { String::new() } else { format!(" in thread {tid}") };
+    let signal = death.signal_name();
+    let address = death.exception.address;
+    let crash = format!("{name} (process {pid}) is killed by {signal} at {address:#x}{thread}");
+    match kept {
+        Ok(path) => text::complain("minidump-writer", &format!("{crash}; dump: {}", path.display())),
+        Err(refusal) => {
+            text::complain("minidump-writer", &format!("{crash}; there is no dump of it: {refusal}"));
+        }
+    }
+}
+
+/// Shows the crashed thread of a dump on standard error.
+fn show_crash(path: &Path) {
+    match show::crash_of(path) {
+        Ok(page) => eprint!("{page}"),
+        Err(failure) => text::complain("minidump-writer", &format!("{failure:?}")),
+    }
+}
+
+/// Where dumps are kept when nobody says where.
+fn default_directory() -> Result<PathBuf, Failure> {
+    let of = |variable| std::env::var_os(variable).map(PathBuf::from).filter(|path| path.is_absolute());
+    let state = of("XDG_STATE_HOME").or_else(|| Some(of("HOME")?.join(".local/state")));
+    let sentence = "neither XDG_STATE_HOME nor HOME names a directory for dumps; choose one with -d DIR";
+    Ok(state.ok_or_else(|| Failure::Failed(sentence.into()))?.join("minidump-writer"))
+}
+
+/// What a shell would make of the status.
+fn code(status: ExitStatus) -> u8 {
+    let code = status.code().or_else(|| Some(SIGNALLED + status.signal()?)).unwrap_or(i32::from(u8::MAX));
+    u8::try_from(code).unwrap_or(u8::MAX)
+}
+
+fn failure(error: &SuperviseError) -> Failure {
+    let (code, way_out) = match error {
+        SuperviseError::Start { source, .. } if source.kind() == io::ErrorKind::NotFound => {
+            (NOT_FOUND, "check its name and PATH")
+        }
+        SuperviseError::Start { .. } => (NOT_EXECUTABLE, "check that it is a program that this user may run"),
+        _ => {
+            (crate::exit::FAILED, "run it where a parent may trace its children, or dump it with `dump PID`")
+        }
+    };
+    Failure::OfCommand { code, sentence: format!("{error}; {way_out}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_exit_code_is_that_of_a_shell() {
+        assert_eq!(code(ExitStatus::from_raw(0)), 0);
+        assert_eq!(code(ExitStatus::from_raw(3 << 8)), 3);
+        assert_eq!(code(ExitStatus::from_raw(11)), 139);
+        assert_eq!(code(ExitStatus::from_raw(0x8b)), 139);
+    }
+}

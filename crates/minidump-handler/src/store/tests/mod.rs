@@ -1,0 +1,11 @@
+//! Tests of the whole dump directory, on real files.
+
+mod crashed_writers;
+mod damping;
+#[cfg(target_os = "linux")]
+mod disk_full;
+#[cfg(unix)]
+mod hostile;
+mod life;
+mod quotas;
+mod together;

@@ -1,0 +1,182 @@
+//! A supervisor: runs a command, follows everything it starts, and has a dump written when a signal is about to kill a
+//! process, without any cooperation of the programs.
+//!
+//! It is the tracer (ptrace(2)) of all threads. Each signal stops its thread before it takes effect; one that is going to
+//! kill the process is answered by stopping the other threads, too, and calling the caller back, who can dump the process
+//! as it is at that instant. Then the signal goes its way: what the parent of the process sees is what it would have seen
+//! without a supervisor. Deaths that no signal announces, as by seccomp, are seen when the thread is about to exit.
+//!
+//! What a program does with its signals does not matter: masks, handlers and alternative stacks are its own. A signal that a
+//! program handles, as a virtual machine does with page faults, is passed on and makes no dump.
+//!
+//! Costs: a stop for each thread or process that starts, ends or calls exec, and for each signal. Limits: a traced program
+//! cannot be traced by another debugger, and gains no privileges from set-user-ID programs unless the supervisor has
+//! CAP_SYS_PTRACE.
+
+mod death;
+mod hold;
+mod relay;
+mod start;
+mod table;
+mod trace;
+
+pub use death::{Crashed, Death};
+
+use libc::pid_t;
+use std::collections::VecDeque;
+use std::ffi::OsString;
+use std::io;
+use std::os::unix::process::ExitStatusExt as _;
+use std::process::ExitStatus;
+use std::time::Duration;
+use table::Table;
+use trace::{Event, Wait};
+
+/// How long the threads of a process that is to be dumped may take to stop.
+const STOP_LIMIT: Duration = Duration::from_secs(5);
+
+/// Why a command could not be supervised.
+#[derive(Debug, thiserror::Error)]
+pub enum SuperviseError {
+    /// The command could not be started.
+    #[error("cannot start {program}: {source}")]
+    Start {
+        /// Its name.
+        program: String,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+    /// The system does not let this program trace the one it has started.
+    #[error("cannot trace {program}: {source}")]
+    Trace {
+        /// Its name.
+        program: String,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+    /// Waiting for it failed.
+    #[error("cannot wait for {program}: {source}")]
+    Wait {
+        /// Its name.
+        program: String,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+}
+
+/// Runs `command`, a program and its arguments, to its end, with the standard streams, process group, terminal and
+/// environment of this process, and calls `on_crash` for each process of it that a signal is about to kill, itself and its
+/// descendants alike. The process stands still during the call.
+///
+/// The calling thread becomes the tracer. It must be the only thread of this process, which must have nothing else to do:
+/// signals that are sent to it are passed on to the command, and it stops and goes on with the command as its shell wishes.
+/// When the command has ended, descendants that still run go on without a supervisor.
+///
+/// # Errors
+/// When the command cannot be started or traced. The exit status is that of the command.
+pub fn supervise(
+    command: &[OsString],
+    on_crash: &mut dyn FnMut(&Crashed<'_>),
+) -> Result<ExitStatus, SuperviseError> {
+    let program = || command.first().map(|word| word.to_string_lossy().into_owned()).unwrap_or_default();
+    let mask = relay::block();
+    let started = start::start(command, &mask).map_err(|failure| match failure {
+        start::Failure::Start(source) => SuperviseError::Start { program: program(), source },
+        start::Failure::Trace(source) => SuperviseError::Trace { program: program(), source },
+    })?;
+    relay::pass_on(started.root);
+    let (table, waiting) = (Table::default(), VecDeque::new());
+    let mut supervisor = Supervisor { root: started.root, table, waiting, on_crash };
+    let ended = supervisor.follow();
+    started.outcome().map_err(|source| SuperviseError::Start { program: program(), source })?;
+    ended.map_err(|source| SuperviseError::Wait { program: program(), source })
+}
+
+struct Supervisor<'c> {
+    /// The command.
+    root: pid_t,
+    table: Table,
+    /// What was told of threads while others were being waited for.
+    waiting: VecDeque<(pid_t, Wait)>,
+    on_crash: &'c mut dyn FnMut(&Crashed<'_>),
+}
+
+impl Supervisor<'_> {
+    /// Answers all that happens until the command has ended.
+    fn follow(&mut self) -> io::Result<ExitStatus> {
+        loop {
+            let (tid, wait) = match self.waiting.pop_front() {
+                Some(told) => told,
+                None => trace::wait_for_any()?,
+            };
+            match wait {
+                Wait::Ended { status } => {
+                    self.table.forget(tid);
+                    if tid == self.root {
+                        return Ok(ExitStatus::from_raw(status));
+                    }
+                }
+                Wait::Stopped { event, signal } => self.answer(tid, event, signal),
+            }
+        }
+    }
+
+    fn answer(&mut self, tid: pid_t, event: Event, signal: i32) {
+        match event {
+            Event::Signal => {
+                self.before_signal(tid, signal);
+                trace::go_on(tid, signal);
+            }
+            Event::GroupStop => {
+                trace::listen(tid);
+                if tid == self.root && relay::is_of_terminal(signal) {
+                    relay::stop_with(self.root);
+                }
+            }
+            Event::Exec => {
+                self.table.replaced(tid);
+                trace::go_on(tid, 0);
+            }
+            Event::Exit => {
+                self.before_exit(tid);
+                trace::go_on(tid, 0);
+            }
+            Event::Other => trace::go_on(tid, 0),
+        }
+    }
+
+    /// A signal is about to take effect on a thread.
+    fn before_signal(&mut self, tid: pid_t, signal: i32) {
+        let Some(pid) = self.table.process_of(tid) else { return };
+        if !death::dumps_core(signal) || self.table.is_dying(pid) {
+            return;
+        }
+        if let Some(death) = Death::by_signal(pid, tid, signal) {
+            self.dump(&death);
+        }
+    }
+
+    /// A thread is about to end, without another chance to look at it.
+    fn before_exit(&mut self, tid: pid_t) {
+        let Some(pid) = self.table.process_of(tid) else { return };
+        let Some(signal) = trace::killed_by(tid).filter(|signal| death::dumps_core(*signal)) else { return };
+        if !self.table.is_dying(pid) {
+            self.dump(&Death::at_exit(pid, tid, signal));
+        }
+    }
+
+    fn dump(&mut self, death: &Death) {
+        let held = hold::stop_others(death.pid, death.tid, STOP_LIMIT);
+        self.waiting.extend(held.told);
+        let mut stopped = vec![death.tid];
+        stopped.extend(&held.stopped);
+        (self.on_crash)(&Crashed::new(death, &stopped));
+        self.table.is_now_dying(death.pid);
+        for tid in held.idle {
+            trace::go_on(tid, 0);
+        }
+    }
+}

@@ -1,0 +1,94 @@
+//! The columns: ways from a crash to a dump.
+
+use super::End;
+use crate::Dump;
+use crate::process::{self, Finished};
+use crate::programs;
+use serde_json::Value;
+use std::ffi::OsString;
+use std::os::unix::process::ExitStatusExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitStatus};
+
+/// A way from a crash to a dump.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// `minidump-writer run`, without the program's help.
+    Supervisor,
+}
+
+/// What came of running a command.
+#[derive(Debug)]
+pub struct Outcome {
+    /// How the command ended.
+    pub end: End,
+    /// What it said on standard output, line by line.
+    pub facts: Vec<Value>,
+    /// What was said on standard error.
+    pub stderr: String,
+    /// The dumps, in no order.
+    pub dumps: Vec<Dump>,
+}
+
+impl Way {
+    /// Runs `words` to its end.
+    #[track_caller]
+    pub fn run(self, words: &[OsString]) -> Outcome {
+        let folder = tempfile::tempdir().unwrap();
+        let store = folder.path().join("dumps");
+        let mut command = self.command(&store, words);
+        let finished = process::run(command.current_dir(folder.path()));
+        let end = end_by_code(finished.status);
+        let dumps = dump_files(&store).iter().map(|path| Dump::of(std::fs::read(path).unwrap())).collect();
+        Outcome { end, facts: facts(&finished), stderr: finished.stderr, dumps }
+    }
+
+    /// The command line that runs `words` with dumps into `store`.
+    pub fn command(self, store: &Path, words: &[OsString]) -> Command {
+        let mut command = Command::new(programs::dumper());
+        match self {
+            Self::Supervisor => command.arg("run").arg("-d").arg(store).arg("--").args(words),
+        };
+        command
+    }
+}
+
+/// How `words` end when nobody looks.
+#[track_caller]
+pub fn alone(words: &[OsString]) -> End {
+    // A core file, where the system makes them, goes with the folder.
+    let folder = tempfile::tempdir().unwrap();
+    let (program, arguments) = words.split_first().expect("a command has a program");
+    let finished = process::run(Command::new(program).args(arguments).current_dir(folder.path()));
+    match finished.status.signal() {
+        Some(signal) => End::Signal(signal),
+        None => end_by_code(finished.status),
+    }
+}
+
+/// The end of a command as a shell tells it: more than 128 for a signal.
+#[track_caller]
+pub fn end_by_code(status: ExitStatus) -> End {
+    match status.code() {
+        Some(code @ 129..=192) => End::Signal(code - 128),
+        Some(code) => End::Code(code),
+        None => panic!("the supervisor itself was killed: {status}"),
+    }
+}
+
+/// All dumps below `folder`, which need not exist.
+pub fn dump_files(folder: &Path) -> Vec<PathBuf> {
+    let Ok(entries) = std::fs::read_dir(folder) else { return Vec::new() };
+    let paths = entries.map(|entry| entry.unwrap().path());
+    let found = paths.flat_map(|path| match path {
+        path if path.is_dir() => dump_files(&path),
+        path if path.extension().is_some_and(|extension| extension == "dmp") => vec![path],
+        _ => Vec::new(),
+    });
+    found.collect()
+}
+
+fn facts(finished: &Finished) -> Vec<Value> {
+    let text = String::from_utf8_lossy(&finished.stdout);
+    text.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|e| panic!("{e}: {line}"))).collect()
+}
