@@ -8,13 +8,13 @@ mod values;
 
 use crate::destination::is_dash;
 use crate::stream_names;
-pub use core_handler::CoreHandlerArguments;
 use clap::{Args, FromArgMatches as _, Parser, Subcommand, ValueEnum};
+pub use core_handler::CoreHandlerArguments;
 use minidump_writer::snapshot::MemoryMode;
 use minidump_writer::{Format, Pid};
-use std::ffi::OsString;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 pub use run::RunArguments;
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 use values::{parse_address, parse_annotation, parse_pid, parse_range, parse_size, parse_tid, parse_time};

@@ -28,7 +28,10 @@ pub fn check(row: &Crash, dump: &Dump, told: &[Value]) -> usize {
     let exception = exception(dump);
     assert_eq!(exception.code, row.signal.unsigned_abs(), "the exception's code is the signal");
     let index = told.iter().position(|facts| row.ids_are_foreign || told_thread(facts) == exception.tid);
-    let index = index.unwrap_or_else(|| panic!("{} did not announce its crash: {told:?}", exception.tid));
+    let index = index.unwrap_or_else(|| {
+        let announced: Vec<u32> = told.iter().map(told_thread).collect();
+        panic!("the dump blames thread {}, but {announced:?} crashed", exception.tid)
+    });
     let facts = &told[index];
     if !row.ids_are_foreign {
         assert_eq!(process_id(dump), number(facts, "pid"), "the dump is of the process that crashed");

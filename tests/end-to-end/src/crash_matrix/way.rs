@@ -31,7 +31,7 @@ pub struct Outcome {
 }
 
 impl Way {
-    /// Runs `words` to its end.
+    /// Runs `words` to its end. Fails unless the path of every dump was told on standard error.
     #[track_caller]
     pub fn run(self, words: &[OsString]) -> Outcome {
         let folder = tempfile::tempdir().unwrap();
@@ -39,7 +39,11 @@ impl Way {
         let mut command = self.command(&store, words);
         let finished = process::run(command.current_dir(folder.path()));
         let end = end_by_code(finished.status);
-        let dumps = dump_files(&store).iter().map(|path| Dump::of(std::fs::read(path).unwrap())).collect();
+        let paths = dump_files(&store);
+        for path in &paths {
+            assert!(finished.stderr.contains(path.to_str().unwrap()), "{path:?} in {}", finished.stderr);
+        }
+        let dumps = paths.iter().map(|path| Dump::of(std::fs::read(path).unwrap())).collect();
         Outcome { end, facts: facts(&finished), stderr: finished.stderr, dumps }
     }
 

@@ -1,4 +1,4 @@
-//! A disk that is really full: a file system of 256 KiB in memory, mounted in a mount namespace of its own.
+//! A disk that is really full: a small file system in memory, mounted in a mount namespace of its own.
 
 use crate::store::testing::{Folder, again, begun, given_root, ids, minidump};
 use crate::store::{Id, Limits, Metadata, Store, StoreError};
@@ -6,18 +6,16 @@ use std::fs;
 use std::io::{self, Write};
 use std::path::Path;
 
-const DISK: &str = "256k";
 const PAGE: usize = 4096;
 
-/// Runs `test` again, with its dump directory on a small disk. `None` where a process may not mount anything.
-///
-/// Files on it take whole pages, and of the 64 pages four are taken by the directories' own files at most.
-fn on_a_small_disk(test: &str) -> Option<()> {
+/// Runs `test` again, with its dump directory on a disk of so many KiB, where files take whole pages. Where a process may
+/// not mount anything, says so and does nothing.
+fn on_a_disk(kib: u32, test: &str) {
     let folder = Folder::new(Limits::none());
     let place = folder.outside("disk");
     fs::create_dir(&place).unwrap();
     let plain = again(test, &place.join("dumps"));
-    let script = format!("mount -t tmpfs -o size={DISK} none \"$0\" || exit 99; exec \"$@\"");
+    let script = format!("mount -t tmpfs -o size={kib}k none \"$0\" || exit 99; exec \"$@\"");
     for namespaces in ["-m", "-rm"] {
         let mut command = std::process::Command::new("unshare");
         command.args([namespaces, "sh", "-c", &script]).arg(&place);
@@ -29,13 +27,12 @@ fn on_a_small_disk(test: &str) -> Option<()> {
         let text = String::from_utf8_lossy(&output.stdout);
         if output.status.success() {
             assert!(text.contains("1 passed"), "{text}");
-            return Some(());
+            return;
         }
         let may_not = output.status.code() == Some(99) || text.is_empty();
         assert!(may_not, "{text}{}", String::from_utf8_lossy(&output.stderr));
     }
     eprintln!("left out: this process may not mount a file system");
-    None
 }
 
 /// The store on the small disk, in the process that has it.
@@ -59,7 +56,8 @@ fn dumps(store: &Store, when: std::ops::RangeInclusive<u64>, pages: usize) -> Ve
 #[test]
 fn a_dump_on_a_full_disk_takes_the_place_of_those_already_taken() {
     let Some(store) = small() else {
-        on_a_small_disk(
+        on_a_disk(
+            256,
             "store::tests::disk_full::a_dump_on_a_full_disk_takes_the_place_of_those_already_taken",
         );
         return;
@@ -83,7 +81,7 @@ fn a_dump_on_a_full_disk_takes_the_place_of_those_already_taken() {
 #[test]
 fn a_dump_that_cannot_be_finished_is_kept_as_far_as_it_got() {
     let Some(store) = small() else {
-        on_a_small_disk("store::tests::disk_full::a_dump_that_cannot_be_finished_is_kept_as_far_as_it_got");
+        on_a_disk(256, "store::tests::disk_full::a_dump_that_cannot_be_finished_is_kept_as_far_as_it_got");
         return;
     };
     let older = dumps(&store, 1..=3, 4);
@@ -107,9 +105,27 @@ fn a_dump_that_cannot_be_finished_is_kept_as_far_as_it_got() {
 }
 
 #[test]
+fn what_comes_after_the_essentials_costs_nothing_that_nobody_has_seen() {
+    let Some(store) = small() else {
+        on_a_disk(
+            2048,
+            "store::tests::disk_full::what_comes_after_the_essentials_costs_nothing_that_nobody_has_seen",
+        );
+        return;
+    };
+    let unseen = dumps(&store, 1..=2, 4);
+    let mut dump = store.begin("program").unwrap();
+    dump.write_all(&minidump("essentials")).unwrap();
+    assert_eq!(io::copy(&mut io::repeat(3), &mut dump).unwrap_err().kind(), io::ErrorKind::StorageFull);
+    assert!(dump.written() > 1 << 20, "{}", dump.written());
+    let stored = dump.commit_partial(&Metadata::now("program")).unwrap();
+    assert_eq!(ids(&store.pending().unwrap()), [unseen[0], unseen[1], stored.id]);
+}
+
+#[test]
 fn metadata_have_their_room_from_the_beginning() {
     let Some(store) = small() else {
-        on_a_small_disk("store::tests::disk_full::metadata_have_their_room_from_the_beginning");
+        on_a_disk(256, "store::tests::disk_full::metadata_have_their_room_from_the_beginning");
         return;
     };
     let mut dump = store.begin("program").unwrap();
@@ -124,7 +140,7 @@ fn metadata_have_their_room_from_the_beginning() {
 #[test]
 fn metadata_that_find_no_room_are_cut_to_the_essentials() {
     let Some(store) = small() else {
-        on_a_small_disk("store::tests::disk_full::metadata_that_find_no_room_are_cut_to_the_essentials");
+        on_a_disk(256, "store::tests::disk_full::metadata_that_find_no_room_are_cut_to_the_essentials");
         return;
     };
     let mut dump = store.begin("program").unwrap();
@@ -143,7 +159,7 @@ fn metadata_that_find_no_room_are_cut_to_the_essentials() {
 #[test]
 fn where_there_is_nothing_to_give_up_the_error_says_why() {
     let Some(store) = small() else {
-        on_a_small_disk("store::tests::disk_full::where_there_is_nothing_to_give_up_the_error_says_why");
+        on_a_disk(256, "store::tests::disk_full::where_there_is_nothing_to_give_up_the_error_says_why");
         return;
     };
     let mut dump = store.begin("program").unwrap();
