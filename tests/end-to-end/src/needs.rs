@@ -57,7 +57,7 @@ pub fn readelf(test: &str) -> Option<PathBuf> {
 pub fn compiler(test: &str, name: &str) -> Option<PathBuf> {
     let found = crate::programs::reader(&name.replace('+', "x").to_uppercase(), &[name]);
     if found.is_none() {
-        missing(test, &format!("there is no {name}; Debian has it in build-essential"));
+        missing(test, &format!("there is no {name}; on Debian: apt-get install g++"));
     }
     found
 }

@@ -67,7 +67,11 @@ fn a_command_that_cannot_be_started_gets_the_code_of_a_shell_and_one_sentence() 
     {
         let (finished, _directory) = supervise(&[command]);
         assert_eq!(finished.status.code(), Some(code));
-        assert!(finished.stderr.starts_with(&format!("error: cannot start {command}: ")), "{}", finished.stderr);
+        assert!(
+            finished.stderr.starts_with(&format!("error: cannot start {command}: ")),
+            "{}",
+            finished.stderr
+        );
         assert!(finished.stderr.trim_end().ends_with(part), "{}", finished.stderr);
         assert_eq!(finished.stderr.lines().count(), 1, "{}", finished.stderr);
     }
@@ -113,7 +117,8 @@ fn the_supervisor_stops_and_goes_on_with_the_command() {
     let deadline = Instant::now() + DEADLINE;
     loop {
         // SAFETY: `status` is live; a child of this process.
-        let told = unsafe { libc::waitpid(supervisor.pid(), &raw mut status, libc::WUNTRACED | libc::WNOHANG) };
+        let told =
+            unsafe { libc::waitpid(supervisor.pid(), &raw mut status, libc::WUNTRACED | libc::WNOHANG) };
         if told != 0 {
             break;
         }

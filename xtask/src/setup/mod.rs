@@ -26,7 +26,12 @@ pub fn tools(_: &[String]) -> Outcome {
     lldb()?;
     gdb()?;
     STACKWALK.ensure()?;
-    Ok(())
+    compilers()
+}
+
+/// The compilers of the crashers in C and C++.
+fn compilers() -> Outcome {
+    if ["cc", "c++"].iter().all(|name| shell::find(name).is_some()) { Ok(()) } else { apt::install(&["g++"]) }
 }
 
 /// What the checks need beyond the tests: returns where `cargo-deny` is.

@@ -28,7 +28,8 @@ pub(super) fn sweep(store: &Store, pruned: &mut Pruned) -> Result<(), StoreError
     }
     for id in &listing.temporary {
         let path = store.layout.temporary(id);
-        if forsaken(&path).is_some() {
+        // Its lock is held until it is gone, or one who has just made it would take it for its own.
+        if let Some(_locked) = forsaken(&path) {
             outcome = outcome.and(remove(&path, pruned));
         }
     }

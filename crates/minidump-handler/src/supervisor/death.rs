@@ -38,6 +38,8 @@ pub struct Death {
     pub signal: c_int,
     /// Why it comes.
     pub exception: Exception,
+    /// It is the first process of a pid namespace.
+    is_first: bool,
 }
 
 impl Death {
@@ -56,7 +58,7 @@ impl Death {
         }
         let ip = trace::instruction_pointer(tid).unwrap_or(0);
         let exception = crash::from_siginfo(tid.unsigned_abs(), info, ip);
-        Some(Self { pid, tid, signal, exception })
+        Some(Self { pid, tid, signal, exception, is_first: is_first(&status) })
     }
 
     /// A death that no signal has announced.
@@ -68,7 +70,14 @@ impl Death {
             address: trace::instruction_pointer(tid).unwrap_or(0),
             parameters: Vec::new(),
         };
-        Self { pid, tid, signal, exception }
+        Self { pid, tid, signal, exception, is_first: false }
+    }
+
+    /// Whether the kernel does not let it die as long as it is traced: of the first process of a namespace it gives up the
+    /// protection against signals only where nobody traces it (`force_sig_info_to_task` in kernel/signal.c), and so the
+    /// fault would come again and again.
+    pub(super) fn survives_while_traced(&self) -> bool {
+        self.is_first
     }
 }
 
@@ -88,8 +97,13 @@ fn is_fatal(status: &str, signal: c_int, sent: bool) -> bool {
     let set = |key: &str| u64::from_str_radix(field(key).unwrap_or("0"), 16).unwrap_or(0);
     let bit = u32::try_from(signal - 1).ok().and_then(|shift| 1_u64.checked_shl(shift)).unwrap_or(0);
     // The first process of a namespace gets no signal from others that it does not handle (pid_namespaces(7)).
-    let is_first = field("NSpid:").and_then(|ids| ids.split_ascii_whitespace().last()) == Some("1");
-    (set("SigIgn:") | set("SigCgt:")) & bit == 0 && !(is_first && sent)
+    (set("SigIgn:") | set("SigCgt:")) & bit == 0 && !(is_first(status) && sent)
+}
+
+/// Whether it is the first process of its pid namespace.
+fn is_first(status: &str) -> bool {
+    let ids = status.lines().find_map(|line| line.strip_prefix("NSpid:"));
+    ids.and_then(|ids| ids.split_ascii_whitespace().last()) == Some("1")
 }
 
 /// A process that stands still because it is about to die.

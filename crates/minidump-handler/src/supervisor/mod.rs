@@ -22,6 +22,7 @@ mod trace;
 
 pub use death::{Crashed, Death};
 
+use hold::Held;
 use libc::pid_t;
 use std::collections::VecDeque;
 use std::ffi::OsString;
@@ -126,10 +127,7 @@ impl Supervisor<'_> {
 
     fn answer(&mut self, tid: pid_t, event: Event, signal: i32) {
         match event {
-            Event::Signal => {
-                self.before_signal(tid, signal);
-                trace::go_on(tid, signal);
-            }
+            Event::Signal => self.before_signal(tid, signal),
             Event::GroupStop => {
                 trace::listen(tid);
                 if tid == self.root && relay::is_of_terminal(signal) {
@@ -150,12 +148,16 @@ impl Supervisor<'_> {
 
     /// A signal is about to take effect on a thread.
     fn before_signal(&mut self, tid: pid_t, signal: i32) {
-        let Some(pid) = self.table.process_of(tid) else { return };
-        if !death::dumps_core(signal) || self.table.is_dying(pid) {
-            return;
+        let pid =
+            self.table.process_of(tid).filter(|pid| death::dumps_core(signal) && !self.table.is_dying(*pid));
+        let death = pid.and_then(|pid| Death::by_signal(pid, tid, signal));
+        if let Some(death) = &death {
+            self.dump(death, hold::stop_others(death.pid, tid, STOP_LIMIT));
         }
-        if let Some(death) = Death::by_signal(pid, tid, signal) {
-            self.dump(&death);
+        if death.is_some_and(|death| death.survives_while_traced()) {
+            trace::detach(tid);
+        } else {
+            trace::go_on(tid, signal);
         }
     }
 
@@ -163,18 +165,24 @@ impl Supervisor<'_> {
     fn before_exit(&mut self, tid: pid_t) {
         let Some(pid) = self.table.process_of(tid) else { return };
         let Some(signal) = trace::killed_by(tid).filter(|signal| death::dumps_core(*signal)) else { return };
-        if !self.table.is_dying(pid) {
-            self.dump(&Death::at_exit(pid, tid, signal));
+        if self.table.is_dying(pid) {
+            return;
         }
+        let held = hold::stop_others(pid, tid, STOP_LIMIT);
+        // All threads end with the same status, in any order. Only one of them made the call that is not allowed.
+        let threads = || std::iter::once(tid).chain(held.stopped.iter().copied());
+        let culprit = threads().find(|tid| signal == libc::SIGSYS && trace::is_call_refused(*tid));
+        let death = Death::at_exit(pid, culprit.unwrap_or(tid), signal);
+        self.dump(&death, Held { stopped: threads().filter(|tid| *tid != death.tid).collect(), ..held });
     }
 
-    fn dump(&mut self, death: &Death) {
-        let held = hold::stop_others(death.pid, death.tid, STOP_LIMIT);
-        self.waiting.extend(held.told);
+    /// Has the process dumped, all threads of which stand still.
+    fn dump(&mut self, death: &Death, held: Held) {
         let mut stopped = vec![death.tid];
         stopped.extend(&held.stopped);
         (self.on_crash)(&Crashed::new(death, &stopped));
         self.table.is_now_dying(death.pid);
+        self.waiting.extend(held.told);
         for tid in held.idle {
             trace::go_on(tid, 0);
         }

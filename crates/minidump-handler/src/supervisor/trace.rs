@@ -4,6 +4,7 @@
 
 use libc::{c_int, c_long, pid_t};
 use std::io;
+use std::mem::offset_of;
 
 /// Everything that a tracee starts is traced, too; it stops after exec and before it ends.
 const OPTIONS: c_int = libc::PTRACE_O_TRACECLONE
@@ -89,10 +90,27 @@ pub fn siginfo(tid: pid_t) -> Option<[u8; 128]> {
 
 /// The instruction pointer of a stopped thread.
 pub fn instruction_pointer(tid: pid_t) -> Option<u64> {
+    register(tid, offset_of!(libc::user_regs_struct, rip))
+}
+
+/// Whether seccomp has refused the system call that a stopped thread makes: the kernel has put the registers back to how
+/// they were at the call then, while a call that was interrupted has a result.
+pub fn is_call_refused(tid: pid_t) -> bool {
+    let call = register(tid, offset_of!(libc::user_regs_struct, orig_rax));
+    call.is_some_and(|call| call != u64::MAX)
+        && call == register(tid, offset_of!(libc::user_regs_struct, rax))
+}
+
+fn register(tid: pid_t, offset: usize) -> Option<u64> {
     let mut word = 0_u64;
-    let offset = std::mem::offset_of!(libc::user, regs) + std::mem::offset_of!(libc::user_regs_struct, rip);
+    let offset = offset_of!(libc::user, regs) + offset;
     request(libc::PTRACE_PEEKUSER, tid, offset, (&raw mut word) as usize).ok()?;
     Some(word)
+}
+
+/// Lets a stopped thread go for good.
+pub fn detach(tid: pid_t) {
+    let _ = request(libc::PTRACE_DETACH, tid, 0, 0);
 }
 
 /// Waits until something happens to a tracee of the calling thread.

@@ -25,13 +25,13 @@ mod platform;
     target_arch = "x86_64"
 ))]
 pub use platform::bench;
+pub(crate) use platform::{Capture, Session, capture};
 #[cfg(all(
     feature = "convert",
     any(target_os = "linux", target_os = "android"),
     target_arch = "x86_64"
 ))]
 pub(crate) use platform::{Dying, offline};
-pub(crate) use platform::{Capture, Session, capture};
 /// For the documented API of this system alone.
 #[cfg(all(any(target_os = "linux", target_os = "android"), target_arch = "x86_64"))]
 pub(crate) use platform::{ProcessMemory, capture_stopped};

@@ -41,7 +41,12 @@ impl Way {
         let end = end_by_code(finished.status);
         let paths = dump_files(&store);
         for path in &paths {
-            assert!(finished.stderr.contains(path.to_str().unwrap()), "{path:?} in {}", finished.stderr);
+            assert!(
+                finished.stderr.contains(path.to_str().unwrap()),
+                "{} in {}",
+                path.display(),
+                finished.stderr
+            );
         }
         let dumps = paths.iter().map(|path| Dump::of(std::fs::read(path).unwrap())).collect();
         Outcome { end, facts: facts(&finished), stderr: finished.stderr, dumps }

@@ -20,6 +20,8 @@ pub struct Target {
     pub live_tid: Pid,
     /// The process is a child of this one, so its exit is this program's to reap, not the capture's.
     pub own_child: bool,
+    /// The calling thread traces it already.
+    is_ours: bool,
     /// /proc/PID/stat.
     pub stat: Stat,
     /// /proc/PID/status, as far as the kernel gives it.
@@ -51,6 +53,7 @@ impl Target {
                 group
             },
             own_child,
+            is_ours: false,
             stat,
             status,
         };
@@ -74,7 +77,7 @@ impl Target {
             read_text(format!("/proc/{pid}/task/{live_tid}/status")).map_err(|error| missing(pid, error))?;
         let stat = Stat::read(format!("/proc/{pid}/stat")).map_err(|error| missing(pid, error))?;
         let own_child = stat.parent == std::process::id();
-        Ok(Self { pid, named_thread: None, live_tid, own_child, stat, status })
+        Ok(Self { pid, named_thread: None, live_tid, own_child, is_ours: true, stat, status })
     }
 
     /// The /proc folder of the process, seen through a live thread.
@@ -99,7 +102,7 @@ impl Target {
 
     /// The error for a target that may not be traced, with what to do about it.
     pub fn denied(&self) -> Error {
-        if let Err(traced) = self.refuse_if_traced() {
+        if let (false, Err(traced)) = (self.is_ours, self.refuse_if_traced()) {
             return traced;
         }
         let yama = read_text("/proc/sys/kernel/yama/ptrace_scope").ok();
