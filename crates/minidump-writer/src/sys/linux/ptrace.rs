@@ -93,32 +93,43 @@ pub fn poll_event(tid: pid_t, leave_exit: bool) -> io::Result<Event> {
     }
 }
 
-/// Asks, without waiting, whether a tracee has died, and takes note of its end. Any thread of the tracer's process may.
+/// Asks, without waiting, whether a tracee has died, and takes note of its end. Any thread of the tracer's process may. That
+/// it has stopped is left for its tracer to see: the kernel tells of that whatever was asked for, so this looks first.
 pub fn poll_exit(tid: pid_t) -> io::Result<Event> {
-    let (pid, _) = poll_state(tid, libc::WEXITED)?;
-    Ok(if pid == 0 { Event::Nothing } else { Event::Gone })
+    let seen = poll_state(tid, libc::WEXITED | libc::WNOWAIT)?;
+    if seen.pid == 0 || !matches!(seen.code, libc::CLD_EXITED | libc::CLD_KILLED | libc::CLD_DUMPED) {
+        return Ok(Event::Nothing);
+    }
+    poll_state(tid, libc::WEXITED).map(|_| Event::Gone)
 }
 
 fn poll_stop_only(tid: pid_t) -> io::Result<Event> {
-    let (pid, status) = poll_state(tid, libc::WSTOPPED)?;
+    let State { pid, status, .. } = poll_state(tid, libc::WSTOPPED)?;
     if pid == 0 {
         return Ok(Event::Nothing);
     }
     Ok(Event::Stopped { signal: if status >> 8 == 0 { status } else { 0 } })
 }
 
-/// Waits, without blocking, for those changes of `tid` that `kinds` names (WEXITED, WSTOPPED). The id, or 0 when there
-/// was none, and the status of waitid(2).
-fn poll_state(tid: pid_t, kinds: c_int) -> io::Result<(pid_t, c_int)> {
+/// What waitid(2) tells; `pid` is 0 when there is nothing to tell.
+struct State {
+    pid: pid_t,
+    code: c_int,
+    status: c_int,
+}
+
+/// Asks waitid(2) for `tid`, without blocking, with these flags.
+fn poll_state(tid: pid_t, flags: c_int) -> io::Result<State> {
     // SAFETY: siginfo_t is plain data; all zeros is a valid value.
     let mut info: libc::siginfo_t = unsafe { std::mem::zeroed() };
     let id = libc::id_t::try_from(tid).map_err(|_| io::Error::from_raw_os_error(libc::ECHILD))?;
     // SAFETY: `info` is a live siginfo_t.
-    if unsafe { libc::waitid(libc::P_PID, id, &raw mut info, kinds | libc::WNOHANG | libc::__WALL) } == -1 {
+    if unsafe { libc::waitid(libc::P_PID, id, &raw mut info, flags | libc::WNOHANG | libc::__WALL) } == -1 {
         return Err(io::Error::last_os_error());
     }
     // SAFETY: waitid has filled the child fields, or left the zeros in place.
-    Ok(unsafe { (info.si_pid(), info.si_status()) })
+    let (pid, status) = unsafe { (info.si_pid(), info.si_status()) };
+    Ok(State { pid, code: info.si_code, status })
 }
 
 /// Makes the calling thread's short pauses as short as they say: by default the kernel stretches each by 50 µs.

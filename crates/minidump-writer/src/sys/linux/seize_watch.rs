@@ -92,6 +92,37 @@ mod tests {
     }
 
     #[test]
+    fn that_a_tracee_has_stopped_is_left_for_its_tracer_to_see() {
+        let mut child = std::process::Command::new("sleep").arg("100").spawn().unwrap();
+        let pid = pid_t::try_from(child.id()).unwrap();
+        ptrace::seize(pid).unwrap();
+        let watch = SeizeWatch::default();
+        watch.begin([pid].into_iter());
+        ptrace::interrupt(pid).unwrap();
+        let deadline = Instant::now() + Duration::from_secs(60);
+        loop {
+            watch.reap();
+            match ptrace::poll_event(pid, false).unwrap() {
+                Event::Stopped { signal: 0 } => break,
+                event => assert_eq!(event, Event::Nothing),
+            }
+            assert!(Instant::now() < deadline, "the stop was never seen");
+            std::thread::yield_now();
+        }
+        assert!(watch.end().is_empty());
+        watch.begin([pid].into_iter());
+        child.kill().unwrap();
+        while ptrace::poll_exit(pid).is_ok_and(|event| event == Event::Nothing) {
+            assert!(Instant::now() < deadline, "the end was never seen");
+            std::thread::yield_now();
+        }
+        watch.reap();
+        assert_eq!(watch.end(), [pid]);
+        // Reaped above.
+        let _ = child.wait();
+    }
+
+    #[test]
     fn it_is_given_up_only_while_seizing() {
         let watch = SeizeWatch::default();
         assert!(!watch.abandon_after(Duration::ZERO));
