@@ -168,10 +168,17 @@ fn a_damaged_compressed_dump_is_refused_wherever_it_is_damaged() {
         let finished = attempt(&whole[..(whole.len() * part / 20).max(4)]);
         assert_refusal(&finished, &[path.to_str().unwrap(), "compressed and damaged"]);
     }
+    let shown = attempt(&whole).expect_success("show");
     for part in 1..20 {
         let mut bytes = whole.clone();
         bytes[whole.len() * part / 20] ^= 0x20;
-        assert_refusal(&attempt(&bytes), &[path.to_str().unwrap(), "compressed and damaged"]);
+        let finished = attempt(&bytes);
+        if finished.status.success() {
+            // A few bits fill up bytes and mean nothing (RFC 8878, 4.1): what they pack is whole, as its checksum says.
+            assert_eq!(finished.stdout, shown.stdout, "part {part}");
+        } else {
+            assert_refusal(&finished, &[path.to_str().unwrap(), "compressed and damaged"]);
+        }
     }
 }
 
