@@ -14,7 +14,7 @@ const FEW: usize = 4;
 /// What each of them is taken to have, in bytes. Room that is wanting costs no more than room that is not used.
 const USUAL_OF_FEW: u64 = 8 << 10;
 /// What a thread is taken to have that is not blocked, in bytes of stack and code.
-const USUAL: u64 = 32 << 10;
+const USUAL: u64 = 24 << 10;
 
 /// Bytes that the arena will take for the threads `tids`. `tasks` is their folder in /proc. `snapshot` has regions and facts of the loader, and no threads;
 /// so it comes back.
