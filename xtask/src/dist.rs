@@ -14,7 +14,7 @@ const TARGET: &str = "x86_64-unknown-linux-musl";
 /// Its name, and that of the profile in `Cargo.toml`.
 const PROGRAM: &str = "minidump-writer";
 const PROFILE: &str = "dist";
-/// Largest that the stripped program may be, in bytes.
+/// Largest that the stripped program may be, in bytes. The aim is 3,000,000, which it kept before `run` and `core-handler`.
 const LIMIT: u64 = 3 << 20;
 
 /// The standard library without the reader of debug information for backtraces, which a stripped program has no use for,
