@@ -3,6 +3,8 @@
 mod check;
 mod core_handler;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+mod handler;
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod run;
 mod values;
 
@@ -10,6 +12,8 @@ use crate::destination::is_dash;
 use crate::stream_names;
 use clap::{Args, FromArgMatches as _, Parser, Subcommand, ValueEnum};
 pub use core_handler::CoreHandlerArguments;
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+pub use handler::{HandlerArguments, LimitArguments};
 use minidump_writer::snapshot::MemoryMode;
 use minidump_writer::{Format, Pid};
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
@@ -39,6 +43,9 @@ pub enum Command {
     /// Run a command, and keep a dump of each of its processes that crashes; exit as it does
     #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
     Run(Box<RunArguments>),
+    /// Dump the programs that ask for it when they crash: the other side of the client library
+    #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+    Handler(Box<HandlerArguments>),
     /// Show what a dump holds: why it was taken, threads with their stacks, modules
     Show(ShowArguments),
     /// Turn an ELF core into a minidump, or a minidump into an ELF core

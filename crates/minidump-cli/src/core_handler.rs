@@ -8,15 +8,23 @@ mod crash;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod expand;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+mod head;
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod install;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod kernel_log;
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+mod listen;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod pass_on;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod pattern;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod place;
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+mod serve;
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+mod socket;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod state;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
@@ -36,6 +44,11 @@ pub fn run(arguments: &CoreHandlerArguments) -> Result<(), Failure> {
     let done = match (&arguments.directory, arguments) {
         (_, CoreHandlerArguments { status: true, json, .. }) => return status::run(&sysctl, *json),
         (_, CoreHandlerArguments { uninstall: true, .. }) => install::uninstall(&sysctl),
+        (_, CoreHandlerArguments { listen: Some(path), .. }) => return listen::run(path, arguments),
+        (_, CoreHandlerArguments { serve: Some(path), .. }) => return serve(&sysctl, path, arguments),
+        (None, CoreHandlerArguments { install: true, socket: Some(path), pass_to, .. }) => {
+            install::install_socket(&sysctl, path, pass_to.as_deref())
+        }
         (Some(directory), CoreHandlerArguments { install: true, pass_to, .. }) => {
             install::install(&sysctl, directory, pass_to.as_deref())
         }
@@ -67,7 +80,7 @@ fn handle(
     let crash = crash::Crash::parse(words).inspect_err(|reason| kernel_log::tell(reason));
     let crash = crash.map_err(Failure::Failed)?;
     let watch = watch::Watch::start(deadline, crash.title());
-    let pass_to = pass_to.map(str::to_owned).or_else(|| state::State::pass_to(directory));
+    let pass_to = pass_to.map(str::to_owned).or_else(|| state::State::pass_to(&state::file_in(directory)));
     let failures = capture::run(sysctl, directory, &crash, pass_to.as_deref());
     watch.done();
     let sentence = failures.join("; ");
@@ -76,6 +89,24 @@ fn handle(
     }
     kernel_log::tell(&format!("{}: {sentence}", crash.title()));
     Err(Failure::Failed(sentence))
+}
+
+/// Takes care of one crash that has come through the socket at `path`.
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+fn serve(
+    sysctl: &sysctl::Sysctl,
+    path: &std::path::Path,
+    arguments: &CoreHandlerArguments,
+) -> Result<(), Failure> {
+    let CoreHandlerArguments { dumps, pass_to, deadline, .. } = arguments;
+    let Some(directory) = dumps else {
+        return Err(Failure::Failed("a directory for the dumps is missing; give -d".into()));
+    };
+    let failures = serve::run(sysctl, path, directory, pass_to.as_deref(), *deadline);
+    for failure in &failures {
+        kernel_log::tell(failure);
+    }
+    if failures.is_empty() { Ok(()) } else { Err(Failure::Failed(failures.join("; "))) }
 }
 
 /// Runs the command.

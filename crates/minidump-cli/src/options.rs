@@ -1,5 +1,7 @@
 //! From arguments to what the library is asked for.
 
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+use crate::args::MemoryName;
 use crate::args::{ContentArguments, ConvertArguments, DumpArguments};
 use crate::exit::Failure;
 use crate::proc_maps;
@@ -24,12 +26,23 @@ pub fn of_dump(arguments: &DumpArguments) -> Result<DumpOptions, Failure> {
 /// The options of the dumps of a supervised command.
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 pub fn of_run(arguments: &crate::args::RunArguments) -> DumpOptions {
+    of_crash(arguments.mode, arguments.size_limit, &arguments.contents)
+}
+
+/// The options of the dumps of programs that ask for them.
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+pub fn of_handler(arguments: &crate::args::HandlerArguments) -> DumpOptions {
+    of_crash(arguments.mode, arguments.size_limit, &arguments.contents)
+}
+
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+fn of_crash(mode: MemoryName, limit: Option<u64>, contents: &ContentArguments) -> DumpOptions {
     let mut options = DumpOptions::default();
-    options.memory = MemoryPolicy { mode: arguments.mode.into(), ..MemoryPolicy::default() };
-    if let Some(limit) = arguments.size_limit {
+    options.memory = MemoryPolicy { mode: mode.into(), ..MemoryPolicy::default() };
+    if let Some(limit) = limit {
         options.memory.budget = limit;
     }
-    add_contents(&mut options, &arguments.contents);
+    add_contents(&mut options, contents);
     options
 }
 

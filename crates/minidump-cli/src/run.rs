@@ -2,9 +2,9 @@
 
 use crate::args::RunArguments;
 use crate::exit::Failure;
-use crate::{options, show, text};
+use crate::{directory, options, show, text};
 use minidump_handler::store::{Limits, Metadata, Store, StoreError};
-use minidump_handler::supervisor::{Crashed, SuperviseError, supervise};
+use minidump_handler::supervisor::{Crashed, SuperviseError, end_by_interrupt, supervise};
 use minidump_writer::{DumpOptions, Error};
 use std::io;
 use std::os::unix::process::ExitStatusExt as _;
@@ -41,9 +41,12 @@ enum Refusal {
 /// Runs the command. Returns the exit code of this program, which is that of the command.
 pub fn run(arguments: &RunArguments) -> Result<u8, Failure> {
     let options = options::of_run(arguments);
-    let directory = arguments.dir.clone().map_or_else(default_directory, Ok)?;
+    let directory = arguments.dir.clone().map_or_else(directory::usual, Ok)?;
     let store = Store::open(directory, LIMITS)
         .map_err(|error| Failure::Failed(format!("{error}; choose another directory with -d DIR")))?;
+    if let Err(error) = store.prune() {
+        text::complain("minidump-writer", &format!("the dump directory could not be tidied up: {error}"));
+    }
     let mut kept = Vec::new();
     let ended = supervise(&arguments.command, &mut |crashed| {
         let told = keep(crashed, &options, &store);
@@ -59,6 +62,7 @@ pub fn run(arguments: &RunArguments) -> Result<u8, Failure> {
     if !arguments.quiet {
         kept.iter().take(MOST_SHOWN).for_each(|path| show_crash(path));
     }
+    end_by_interrupt(status);
     Ok(code(status))
 }
 
@@ -111,14 +115,6 @@ fn show_crash(path: &Path) {
         Ok(page) => eprint!("{page}"),
         Err(failure) => text::complain("minidump-writer", &format!("{failure:?}")),
     }
-}
-
-/// Where dumps are kept when nobody says where.
-fn default_directory() -> Result<PathBuf, Failure> {
-    let of = |variable| std::env::var_os(variable).map(PathBuf::from).filter(|path| path.is_absolute());
-    let state = of("XDG_STATE_HOME").or_else(|| Some(of("HOME")?.join(".local/state")));
-    let sentence = "neither XDG_STATE_HOME nor HOME names a directory for dumps; choose one with -d DIR";
-    Ok(state.ok_or_else(|| Failure::Failed(sentence.into()))?.join("minidump-writer"))
 }
 
 /// What a shell would make of the status.

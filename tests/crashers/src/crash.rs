@@ -62,6 +62,7 @@ pub fn crash(arguments: &Arguments) {
     };
     if setting != Setting::WithLibraryHandlers {
         default_fault_handling();
+        crate::protect::if_wanted();
     }
     if setting != Setting::Alone {
         stand_by(2);

@@ -2,19 +2,24 @@
 //!
 //! Crashes of other programs that happen meanwhile are dumped too; a test looks for those of its own processes.
 
+use crate::process::{Guarded, wait_until};
 use crate::{Dump, needs, process, programs};
 use minidump::MinidumpException;
 use serde_json::Value;
 use std::fs::{self, File};
 use std::os::fd::AsRawFd as _;
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use tempfile::TempDir;
 
 /// What the kernel does with cores.
 pub const PATTERN: &str = "/proc/sys/kernel/core_pattern";
 /// How many helpers may run at a time.
 pub const LIMIT: &str = "/proc/sys/kernel/core_pipe_limit";
+
+/// What `kernel.core_pattern` can mean, since Linux 6.16.
+const MODES: &str = "/proc/sys/kernel/core_modes";
 
 /// Whether programs that changed their user are dumped.
 pub const SUID_DUMPABLE: &str = "/proc/sys/fs/suid_dumpable";
@@ -65,24 +70,80 @@ pub struct Installed {
     program: PathBuf,
     /// The machine as it was.
     pub machine: Machine,
+    // Goes last: nobody is left to serve the socket then.
+    server: Option<Guarded>,
 }
 
 impl Installed {
     /// Sets it up, with further options for `--install`; `None` where this user may not.
     #[track_caller]
     pub fn new(test: &str, options: &[&str]) -> Option<Self> {
+        let installed = Self::copied(test)?;
+        let directory = installed.directory();
+        let arguments = [&["--install", directory.to_str().unwrap()], options].concat();
+        let finished = installed.run(&arguments).expect_success("--install");
+        assert!(finished.stderr.contains(directory.to_str().unwrap()), "{}", finished.stderr);
+        Some(installed)
+    }
+
+    /// Sets it up with a process that serves the kernel's coredump socket, with further options for `--install`; `None`
+    /// where this user may not, or the kernel has none.
+    #[track_caller]
+    pub fn served(test: &str, options: &[&str]) -> Option<Self> {
+        let mut installed = Self::copied_for_socket(test)?;
+        let (socket, directory) = (installed.socket(), installed.directory());
+        let mut server = Command::new(&installed.program);
+        server.args(["core-handler", "--listen"]).arg(&socket).arg("-d").arg(&directory);
+        server.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        installed.serve_by(Guarded::start(&mut server));
+        let arguments = [&["--install", "--socket", socket.to_str().unwrap()], options].concat();
+        installed.run(&arguments).expect_success("--install --socket");
+        Some(installed)
+    }
+
+    /// A copy of the program, and nothing set up; `None` as [`Installed::served`].
+    #[track_caller]
+    pub fn copied_for_socket(test: &str) -> Option<Self> {
+        if !fs::read_to_string(MODES).is_ok_and(|modes| modes.contains("socket")) {
+            needs::not_here(test, "the kernel is older than 6.16 and has no coredump socket");
+            return None;
+        }
+        Self::copied(test)
+    }
+
+    /// Takes in what serves the socket, and waits until it does.
+    #[track_caller]
+    pub fn serve_by(&mut self, server: Guarded) {
+        self.server = Some(server);
+        let socket = self.socket();
+        wait_until("the socket", || UnixStream::connect(&socket).is_ok());
+    }
+
+    /// What serves the socket.
+    pub fn server(&mut self) -> &mut Guarded {
+        self.server.as_mut().expect("a socket is served")
+    }
+
+    /// A copy of the program, and nothing set up.
+    #[track_caller]
+    fn copied(test: &str) -> Option<Self> {
         let machine = Machine::take(test)?;
         let folder = tempfile::tempdir().unwrap();
         // The kernel's limit of 127 bytes may be too short for the path of the build. Another process copies, so that
         // no child of this one has the program open for writing when the kernel starts it.
         let program = folder.path().join("w");
         process::run(Command::new("cp").arg(programs::dumper()).arg(&program)).expect_success("cp");
-        let installed = Self { folder, program, machine };
-        let directory = installed.directory();
-        let arguments = [&["--install", directory.to_str().unwrap()], options].concat();
-        let finished = installed.run(&arguments).expect_success("--install");
-        assert!(finished.stderr.contains(directory.to_str().unwrap()), "{}", finished.stderr);
-        Some(installed)
+        Some(Self { folder, program, machine, server: None })
+    }
+
+    /// The copy of the program.
+    pub fn program(&self) -> &Path {
+        &self.program
+    }
+
+    /// The socket, where there is one.
+    pub fn socket(&self) -> PathBuf {
+        self.folder.path().join("core.sock")
     }
 
     /// The dump directory.

@@ -14,6 +14,7 @@
     reason = "this crate is the support of tests: whatever goes wrong shall fail the test"
 )]
 
+pub mod around;
 pub mod contents;
 pub mod converted;
 pub mod core_pattern;
@@ -29,6 +30,7 @@ pub mod programs;
 pub mod readers;
 pub mod refusal;
 pub mod target;
+pub mod terminal;
 pub mod unharmed;
 
 pub use dump::{Dump, dump, dump_with};

@@ -61,3 +61,14 @@ pub fn compiler(test: &str, name: &str) -> Option<PathBuf> {
     }
     found
 }
+
+/// A program that is called by the first of these names that there is, and comes in Debian's package of that name.
+pub fn program(test: &str, names: &[&str], package: &str) -> Option<PathBuf> {
+    // Not the bare name: TMUX and VIM are set by these programs themselves.
+    let variable = names.first().map_or_else(String::new, |name| format!("{}_BIN", name.to_uppercase()));
+    let found = crate::programs::reader(&variable, names);
+    if found.is_none() {
+        missing(test, &format!("there is no {}; on Debian: apt-get install {package}", names.join(" or ")));
+    }
+    found
+}

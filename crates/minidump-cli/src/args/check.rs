@@ -13,6 +13,8 @@ impl Arguments {
             Command::Convert(convert) => of_convert(convert),
             #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
             Command::Run(run) => of_contents(&run.contents, run.mode),
+            #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+            Command::Handler(handler) => of_contents(&handler.contents, handler.mode),
             Command::Show(_) | Command::CoreHandler(_) => None,
         };
         match complaint {

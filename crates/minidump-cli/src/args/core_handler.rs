@@ -6,16 +6,55 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
+/// Where the socket is when nothing else is said.
+const USUAL_SOCKET: &str = "/run/minidump-writer/core.sock";
+
 /// Arguments of `core-handler`.
 #[derive(Debug, Args)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a switch of the command line")]
 pub struct CoreHandlerArguments {
     /// Where the dumps go: an absolute path; --install makes the directory
-    #[arg(value_name = "DIR", required_unless_present_any = ["uninstall", "status"])]
+    #[arg(
+        value_name = "DIR",
+        required_unless_present_any = ["uninstall", "status", "listen", "socket", "serve"]
+    )]
     pub directory: Option<PathBuf>,
     /// Make the kernel start this program for every crash; what was set before is kept in DIR
     #[arg(long, conflicts_with_all = ["uninstall", "status", "crash"])]
     pub install: bool,
+    /// With --install: make the kernel connect to a socket for every crash, at which --listen must be running (Linux 6.16)
+    /// [default: /run/minidump-writer/core.sock]
+    #[arg(
+        long,
+        value_name = "PATH",
+        num_args = 0..=1,
+        default_missing_value = USUAL_SOCKET,
+        hide_default_value = true,
+        requires = "install",
+        conflicts_with_all = ["directory", "uninstall", "status", "crash"]
+    )]
+    pub socket: Option<PathBuf>,
+    /// Stay and serve the socket that the kernel connects to [default: /run/minidump-writer/core.sock]
+    #[arg(
+        long,
+        value_name = "PATH",
+        num_args = 0..=1,
+        default_missing_value = USUAL_SOCKET,
+        conflicts_with_all = ["directory", "install", "uninstall", "status", "crash"]
+    )]
+    pub listen: Option<PathBuf>,
+    /// With --listen: where the dumps go [default: /var/lib/minidump-writer]
+    #[arg(short = 'd', value_name = "DIR", conflicts_with_all = ["directory", "install", "uninstall", "status", "crash"])]
+    pub dumps: Option<PathBuf>,
+    /// Take care of the crash whose process is at the other end of the standard input: --listen starts this
+    #[arg(
+        long,
+        value_name = "PATH",
+        hide = true,
+        requires = "dumps",
+        conflicts_with_all = ["directory", "install", "uninstall", "status", "listen", "crash"]
+    )]
+    pub serve: Option<PathBuf>,
     /// Set again what was set before --install
     #[arg(long, conflicts_with_all = ["status", "directory", "crash"])]
     pub uninstall: bool,

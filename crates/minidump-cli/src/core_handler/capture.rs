@@ -1,4 +1,4 @@
-//! From a core on the standard input to a dump, and the core on to whom it also belongs.
+//! From a core that arrives to a dump, and the core on to whom it also belongs.
 
 use super::crash::Crash;
 use super::pass_on;
@@ -26,8 +26,20 @@ pub struct Core {
     pub rest: File,
 }
 
-/// Writes the dump of one crash into `directory`, then hands the core on. Returns what failed; neither fails for the
-/// other.
+/// Whether the crashed process stays until its core has been taken care of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Held {
+    Yes,
+    No,
+}
+
+/// Whether processes stay until the reader of their core is done, as far as `core_pipe_limit` decides that.
+pub fn waits_for_helpers(sysctl: &Sysctl) -> bool {
+    sysctl.get(CORE_PIPE_LIMIT).is_ok_and(|limit| limit != "0")
+}
+
+/// Writes the dump of one crash, whose core comes on the standard input, into `directory`, then hands the core on.
+/// Returns what failed.
 pub fn run(sysctl: &Sysctl, directory: &Path, crash: &Crash, pass_to: Option<&str>) -> Vec<String> {
     let input = match io::stdin().as_fd().try_clone_to_owned() {
         Ok(input) => File::from(input),
@@ -35,24 +47,34 @@ pub fn run(sysctl: &Sysctl, directory: &Path, crash: &Crash, pass_to: Option<&st
     };
     // Looked at first: a process that nobody holds is gone once its core is read.
     let process = DyingProcess::examine(crash.pid).ok();
-    let is_held = process.is_some() && sysctl.get(CORE_PIPE_LIMIT).is_ok_and(|limit| limit != "0");
-    let mut failures = Vec::new();
-    let mut core = match receive(directory, input, is_held) {
-        Ok(core) => core,
-        Err(failure) => return vec![failure],
-    };
-    failures.extend(dump(directory, crash, process, &mut core).err());
-    if let Some(pattern) = pass_to {
-        failures.extend(pass_on::run(pattern, crash, &mut core).err());
+    let held = if process.is_some() && waits_for_helpers(sysctl) { Held::Yes } else { Held::No };
+    match receive(directory, input, held) {
+        Ok(mut core) => finish(directory, crash, process, &mut core, pass_to),
+        Err(failure) => vec![failure],
     }
-    failures
+}
+
+/// Writes the dump of `core`, then hands it on. Returns what failed; neither fails for the other.
+pub fn finish(
+    directory: &Path,
+    crash: &Crash,
+    process: Option<DyingProcess>,
+    core: &mut Core,
+    pass_to: Option<&str>,
+) -> Vec<String> {
+    let dumped = dump(directory, crash, process, core);
+    let passed = pass_to.map_or(Ok(()), |pattern| pass_on::run(pattern, crash, core));
+    [dumped, passed].into_iter().filter_map(Result::err).collect()
 }
 
 /// Reads what the dump needs of the core. Of a process that is held these are the notes; its memory stays where it is.
-fn receive(directory: &Path, mut input: File, is_held: bool) -> Result<Core, String> {
+///
+/// # Errors
+/// When there is no place to keep it, in a sentence.
+pub fn receive(directory: &Path, mut input: File, held: Held) -> Result<Core, String> {
     let failed = |error: io::Error| format!("the core cannot be kept: {error}");
     let mut spool = spool(directory).map_err(failed)?;
-    if !is_held || !convert::copy_head(&mut input, &mut spool).map_err(failed)? {
+    if held == Held::No || !convert::copy_head(&mut input, &mut spool).map_err(failed)? {
         spool.fill(&mut input, &ALL).map_err(failed)?;
     }
     Ok(Core { read: spool.finish().map_err(failed)?, rest: input })

@@ -5,9 +5,31 @@ use minidump_writer::Pid;
 use std::ffi::OsString;
 use std::fs;
 use std::os::unix::ffi::OsStrExt as _;
+use std::time::SystemTime;
 
 /// Number of the field of /proc/PID/stat that tells the processor (`proc_pid_stat(5)`), counted behind the name.
 const STAT_PROCESSOR: usize = 39 - 3;
+
+/// What is known of a crash of which the kernel tells no words.
+#[derive(Debug, Clone)]
+pub struct Account {
+    /// The process.
+    pub pid: Pid,
+    /// The thread.
+    pub tid: Pid,
+    /// The signal.
+    pub signal: i32,
+    /// The real user.
+    pub uid: u32,
+    /// The real group.
+    pub gid: u32,
+    /// Whether the core is for root's eyes only.
+    pub for_root_alone: bool,
+    /// The limit of the core's size.
+    pub core_limit: u64,
+    /// Path of the executable, or its name.
+    pub executable: Vec<u8>,
+}
 
 /// What the kernel tells.
 #[derive(Debug, Clone)]
@@ -38,6 +60,26 @@ impl Crash {
             );
         };
         Ok(Self { pid, tid, told })
+    }
+
+    /// The crash of which the kernel tells no words.
+    pub fn of(account: &Account) -> Self {
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        // As the kernel does it: a path in one word.
+        let executable = account.executable.iter().map(|byte| if *byte == b'/' { b'!' } else { *byte });
+        let value = |letter: u8| match letter {
+            b'P' => account.pid.to_string().into_bytes(),
+            b'I' => account.tid.to_string().into_bytes(),
+            b's' => account.signal.to_string().into_bytes(),
+            b't' => now.as_secs().to_string().into_bytes(),
+            b'd' => if account.for_root_alone { b"2" } else { b"1" }.to_vec(),
+            b'u' => account.uid.to_string().into_bytes(),
+            b'g' => account.gid.to_string().into_bytes(),
+            b'c' => account.core_limit.to_string().into_bytes(),
+            _ => executable.clone().collect(),
+        };
+        let told = SPECIFIERS.map(|letter| (letter, value(letter))).to_vec();
+        Self { pid: account.pid, tid: account.tid, told }
     }
 
     /// The executable's file name, as far as it is known.
@@ -127,6 +169,26 @@ pub mod tests {
         assert_eq!(found.value(b'g').unwrap(), b"1001");
         assert_eq!(found.value(b'f').unwrap(), b"my app");
         assert_eq!(found.value(b'z'), None);
+    }
+
+    #[test]
+    fn what_is_known_without_words_fills_all_specifiers() {
+        let crash = Crash::of(&Account {
+            pid: 2_147_483_000,
+            tid: 2_147_483_001,
+            signal: 7,
+            uid: 1000,
+            gid: 1001,
+            for_root_alone: true,
+            core_limit: u64::MAX,
+            executable: b"/opt/my app (deleted)".into(),
+        });
+        let values = b"PIsdugcE".map(|letter| String::from_utf8(crash.value(letter).unwrap()).unwrap());
+        let expected = ["2147483000", "2147483001", "7", "2", "1000", "1001", "18446744073709551615"];
+        assert_eq!(values[..7], expected);
+        assert_eq!(values[7], "!opt!my app (deleted)");
+        assert_eq!((crash.executable(), crash.program()), (b"/opt/my app".to_vec(), b"my app".to_vec()));
+        assert!(crash.number(b't').unwrap() > 1_700_000_000);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use super::pass_on;
 use super::pattern::Pattern;
+use super::socket::{self, Found};
 use super::state::{State, check_private, check_way};
 use super::sysctl::{CORE_PATTERN, CORE_PIPE_LIMIT, SUID_DUMPABLE, Sysctl};
 use std::fs;
@@ -25,44 +26,85 @@ pub fn install(sysctl: &Sysctl, directory: &Path, pass_to: Option<&str>) -> Resu
     require_root("--install")?;
     let program = this_program()?;
     let directory = prepared(directory)?;
-    install_as(sysctl, &Pattern { program, directory }, pass_to)
+    install_as(sysctl, &Pattern::Program { program, directory }, pass_to)
+}
+
+/// Makes the kernel send every core to the socket at `path`. Returns what to tell.
+///
+/// # Errors
+/// Why not, in a sentence; then nothing has changed.
+pub fn install_socket(sysctl: &Sysctl, path: &Path, pass_to: Option<&str>) -> Result<String, String> {
+    require_root("--install")?;
+    if !socket::is_supported() {
+        return Err(socket::MISSING.into());
+    }
+    socket::check(path)?;
+    let path = without_links(path)?;
+    check_private(path.parent().unwrap_or(Path::new("/")))?;
+    check_way(&path)?;
+    if socket::look(&path) != Found::Served {
+        let shown = path.display();
+        return Err(format!(
+            "nobody listens at {shown}, and every crash would be lost; start core-handler --listen {shown} first"
+        ));
+    }
+    let with = |asks| install_as(sysctl, &Pattern::Socket { path: path.clone(), asks }, pass_to);
+    // Linux 6.16 does not take the form in which it asks.
+    with(true).or_else(|_| with(false))
+}
+
+/// The kernel follows no symbolic link to the socket.
+fn without_links(path: &Path) -> Result<PathBuf, String> {
+    let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else { return Ok(path.to_path_buf()) };
+    let folder = folder.canonicalize().map_err(|error| format!("{}: {error}", folder.display()))?;
+    Ok(folder.join(name))
 }
 
 fn install_as(sysctl: &Sysctl, pattern: &Pattern, pass_to: Option<&str>) -> Result<String, String> {
     let text = pattern.text()?;
     let present = get(sysctl)?;
-    let replaced = Pattern::parse(&present);
+    let replaced = Pattern::present(&present);
     let mut state = match &replaced {
-        Some(ours) => State::load(&ours.directory)?,
+        Some(ours) => State::load(&ours.state_file())?,
         None => State {
-            core_pipe_limit: sysctl.get(CORE_PIPE_LIMIT).ok(),
+            core_pipe_limit: None,
             core_pattern: present.clone(),
             suid_dumpable: sysctl.get(SUID_DUMPABLE).ok().filter(|value| value == NOT_AT_ALL),
             pass_to: None,
         },
     };
+    if pattern.needs_limit() && state.core_pipe_limit.is_none() {
+        state.core_pipe_limit = sysctl.get(CORE_PIPE_LIMIT).ok();
+    }
     state.pass_to = match pass_to {
         Some(PREVIOUS) => Some(state.core_pattern.clone()),
         other => other.map(str::to_owned),
     };
     state.pass_to.as_deref().map_or(Ok(()), pass_on::check)?;
-    state.save(&pattern.directory)?;
-    if state.core_pipe_limit.is_some() {
+    state.save(&pattern.state_file())?;
+    if pattern.needs_limit() && state.core_pipe_limit.is_some() {
         sysctl.set(CORE_PIPE_LIMIT, PIPE_LIMIT)?;
     }
     if let Err(error) = sysctl.set(CORE_PATTERN, &text) {
         let _ = sysctl.set(CORE_PATTERN, &present);
+        // What is in use stays.
+        if replaced.is_none_or(|old| old.state_file() != pattern.state_file()) {
+            State::remove(&pattern.state_file());
+        }
         return Err(error);
     }
     // Last: with another pattern it would mean something else.
     if state.suid_dumpable.is_some() {
         sysctl.set(SUID_DUMPABLE, FOR_ROOT)?;
     }
-    if let Some(old) = replaced.filter(|old| old.directory != pattern.directory) {
-        State::remove(&old.directory);
+    if let Some(old) = replaced.filter(|old| old.state_file() != pattern.state_file()) {
+        State::remove(&old.state_file());
     }
-    let place = pattern.directory.display();
-    Ok(format!("every crash on this machine is dumped to {place} from now on, until the next boot"))
+    let place = match pattern {
+        Pattern::Program { directory, .. } => format!("is dumped to {}", directory.display()),
+        Pattern::Socket { path, .. } => format!("goes to {}", path.display()),
+    };
+    Ok(format!("every crash on this machine {place} from now on, until the next boot"))
 }
 
 /// Sets again what was set before. Returns what to tell.
@@ -76,12 +118,12 @@ pub fn uninstall(sysctl: &Sysctl) -> Result<String, String> {
 
 fn set_back(sysctl: &Sysctl) -> Result<String, String> {
     let present = get(sysctl)?;
-    let Some(ours) = Pattern::parse(&present) else {
+    let Some(ours) = Pattern::present(&present) else {
         return Err(format!(
             "kernel.core_pattern is {present:?}, which is not this program's; it was left as it is"
         ));
     };
-    let state = State::load(&ours.directory).map_err(|error| {
+    let state = State::load(&ours.state_file()).map_err(|error| {
         format!("what was set before is not known: {error}; set it with sysctl kernel.core_pattern=core")
     })?;
     if let Some(value) = &state.suid_dumpable {
@@ -91,7 +133,7 @@ fn set_back(sysctl: &Sysctl) -> Result<String, String> {
     if let Some(limit) = &state.core_pipe_limit {
         sysctl.set(CORE_PIPE_LIMIT, limit)?;
     }
-    State::remove(&ours.directory);
+    State::remove(&ours.state_file());
     Ok(format!("kernel.core_pattern is {:?} again", state.core_pattern))
 }
 
@@ -115,7 +157,10 @@ fn this_program() -> Result<PathBuf, String> {
 }
 
 /// Makes the directory, or looks whether it can be used as it is.
-fn prepared(directory: &Path) -> Result<PathBuf, String> {
+///
+/// # Errors
+/// Why not, in a sentence.
+pub fn prepared(directory: &Path) -> Result<PathBuf, String> {
     if !directory.is_absolute() {
         let sentence = "is no absolute path, and the kernel starts programs in /; give one";
         return Err(format!("{} {sentence}", directory.display()));
@@ -141,7 +186,7 @@ mod tests {
         sysctl.set(SUID_DUMPABLE, NOT_AT_ALL).unwrap();
         let pattern = |name: &str| {
             let directory = prepared(&place.join(name)).unwrap();
-            Pattern { program: "/usr/bin/minidump-writer".into(), directory }
+            Pattern::Program { program: "/usr/bin/minidump-writer".into(), directory }
         };
         let patterns = [pattern("one"), pattern("two")];
         (sysctl, patterns)
@@ -160,7 +205,7 @@ mod tests {
             install_as(&sysctl, pattern, None).unwrap();
             assert_eq!(values(&sysctl), [pattern.text().unwrap(), PIPE_LIMIT.into(), FOR_ROOT.into()]);
         }
-        assert!(State::load(&one.directory).is_err(), "the state has moved");
+        assert!(State::load(&one.state_file()).is_err(), "the state has moved");
         let told = set_back(&sysctl).unwrap();
         assert!(told.contains("|/usr/lib/other  %P %s "), "{told}");
         assert_eq!(values(&sysctl), before);
@@ -169,12 +214,50 @@ mod tests {
     }
 
     #[test]
+    fn a_socket_that_asks_leaves_the_limit_alone_and_either_form_can_replace_the_other() {
+        let place = tempfile::tempdir().unwrap();
+        let (sysctl, [one, _]) = machine(place.path());
+        let before = values(&sysctl);
+        let socket = |asks| Pattern::Socket { path: place.path().join("core.sock"), asks };
+        let limit = || sysctl.get(CORE_PIPE_LIMIT).unwrap();
+        install_as(&sysctl, &socket(true), None).unwrap();
+        assert_eq!(values(&sysctl), [socket(true).text().unwrap(), before[1].clone(), FOR_ROOT.into()]);
+        for (pattern, expected) in
+            [(&one, PIPE_LIMIT), (&socket(true), PIPE_LIMIT), (&socket(false), PIPE_LIMIT)]
+        {
+            install_as(&sysctl, pattern, None).unwrap();
+            assert_eq!(
+                (sysctl.get(CORE_PATTERN).unwrap(), limit()),
+                (pattern.text().unwrap(), expected.into())
+            );
+        }
+        set_back(&sysctl).unwrap();
+        assert_eq!(values(&sysctl), before);
+        assert!(!socket(true).state_file().exists() && !one.state_file().exists());
+        install_as(&sysctl, &socket(true), None).unwrap();
+        set_back(&sysctl).unwrap();
+        assert_eq!(values(&sysctl), before);
+    }
+
+    #[test]
+    fn a_socket_of_others_is_somebody_elses() {
+        let place = tempfile::tempdir().unwrap();
+        let (sysctl, [one, _]) = machine(place.path());
+        let others = format!("@@{}/others.sock", place.path().display());
+        sysctl.set(CORE_PATTERN, &others).unwrap();
+        assert!(set_back(&sysctl).unwrap_err().contains("not this program's"));
+        install_as(&sysctl, &one, None).unwrap();
+        set_back(&sysctl).unwrap();
+        assert_eq!(sysctl.get(CORE_PATTERN).unwrap(), others);
+    }
+
+    #[test]
     fn cores_are_handed_on_to_what_was_there_or_to_what_is_named() {
         let place = tempfile::tempdir().unwrap();
         let (sysctl, [one, _]) = machine(place.path());
         let pass_to = |given: Option<&str>| {
             install_as(&sysctl, &one, given).unwrap();
-            State::load(&one.directory).unwrap().pass_to
+            State::load(&one.state_file()).unwrap().pass_to
         };
         assert_eq!(pass_to(Some("previous")).unwrap(), "|/usr/lib/other  %P %s ");
         assert_eq!(pass_to(Some("/var/cores/%P")).unwrap(), "/var/cores/%P");

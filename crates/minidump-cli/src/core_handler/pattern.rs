@@ -1,5 +1,6 @@
-//! The value of `kernel.core_pattern` that starts this program.
+//! The values of `kernel.core_pattern` that lead here: one that starts this program, or a socket that it serves.
 
+use super::{socket, state};
 use std::path::{Path, PathBuf};
 
 /// What the kernel is to tell of a crash, by the letters of core(5): process and thread as the first namespace counts them,
@@ -9,13 +10,23 @@ pub const SPECIFIERS: [u8; 9] = *b"PIstdugcE";
 pub const LONGEST: usize = 127;
 const COMMAND: &str = "core-handler";
 
-/// A value that starts this program, or another copy of it.
+/// A value that leads here.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Pattern {
-    /// The program.
-    pub program: PathBuf,
-    /// Where its dumps go.
-    pub directory: PathBuf,
+pub enum Pattern {
+    /// It starts this program, or another copy of it.
+    Program {
+        /// The program.
+        program: PathBuf,
+        /// Where its dumps go.
+        directory: PathBuf,
+    },
+    /// It names a socket. That it is ours is known by the state beside it.
+    Socket {
+        /// Its path.
+        path: PathBuf,
+        /// Whether the kernel asks before it sends a core (`@@`), and waits when it is told to.
+        asks: bool,
+    },
 }
 
 impl Pattern {
@@ -24,7 +35,14 @@ impl Pattern {
     /// # Errors
     /// When the kernel could not take it, in a sentence with the way out.
     pub fn text(&self) -> Result<String, String> {
-        let (program, directory) = (word(&self.program)?, word(&self.directory)?);
+        let (program, directory) = match self {
+            Self::Program { program, directory } => (word(program)?, word(directory)?),
+            // Here the kernel takes every % as it stands.
+            Self::Socket { path, asks } => {
+                socket::check(path)?;
+                return Ok(format!("{}{}", if *asks { "@@" } else { "@" }, path.display()));
+            }
+        };
         let text = format!("|{program} {COMMAND} {directory} -- {}", specifiers());
         if text.len() > LONGEST {
             let excess = text.len() - LONGEST;
@@ -36,13 +54,38 @@ impl Pattern {
         Ok(text)
     }
 
-    /// Understands such a value; `None` for any other.
+    /// Understands such a value; `None` for any other. Any socket is understood, see [`Pattern::present`].
     pub fn parse(text: &str) -> Option<Self> {
+        if let Some(path) = text.strip_prefix('@') {
+            let (path, asks) = path.strip_prefix('@').map_or((path, false), |path| (path, true));
+            return path.starts_with('/').then(|| Self::Socket { path: path.into(), asks });
+        }
         let (program, rest) = text.strip_prefix('|')?.split_once(' ')?;
         let (directory, told) = rest.strip_prefix(COMMAND)?.strip_prefix(' ')?.split_once(" -- ")?;
         let plain = |word: &str| PathBuf::from(word.replace("%%", "%"));
         (told == specifiers() && !directory.contains(' '))
-            .then(|| Self { program: plain(program), directory: plain(directory) })
+            .then(|| Self::Program { program: plain(program), directory: plain(directory) })
+    }
+
+    /// The value `text` if it was set by `--install`, of this program or of another copy.
+    pub fn present(text: &str) -> Option<Self> {
+        Self::parse(text).filter(|pattern| match pattern {
+            Self::Program { .. } => true,
+            Self::Socket { .. } => pattern.state_file().exists(),
+        })
+    }
+
+    /// Where it is kept what was set before.
+    pub fn state_file(&self) -> PathBuf {
+        match self {
+            Self::Program { directory, .. } => state::file_in(directory),
+            Self::Socket { path, .. } => socket::state_file(path),
+        }
+    }
+
+    /// Whether `core_pipe_limit` decides if a crashed process waits.
+    pub fn needs_limit(&self) -> bool {
+        !matches!(self, Self::Socket { asks: true, .. })
     }
 }
 
@@ -68,7 +111,26 @@ mod tests {
     use super::*;
 
     fn pattern(program: &str, directory: &str) -> Pattern {
-        Pattern { program: program.into(), directory: directory.into() }
+        Pattern::Program { program: program.into(), directory: directory.into() }
+    }
+
+    #[test]
+    fn a_socket_is_ours_by_the_state_beside_it() {
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path().join("100% core.sock");
+        for (asks, form) in [(true, "@@"), (false, "@")] {
+            let pattern = Pattern::Socket { path: path.clone(), asks };
+            let text = pattern.text().unwrap();
+            assert_eq!(text, format!("{form}{}", path.display()), "the kernel expands nothing here");
+            assert_eq!(Pattern::parse(&text), Some(pattern.clone()));
+            assert_eq!(pattern.needs_limit(), !asks);
+            let _ = std::fs::remove_file(pattern.state_file());
+            assert_eq!(Pattern::present(&text), None);
+            std::fs::write(pattern.state_file(), "{}").unwrap();
+            assert_eq!(Pattern::present(&text), Some(pattern));
+        }
+        assert_eq!(Pattern::parse("@relative"), None);
+        assert_eq!(Pattern::parse("@@@/x"), None);
     }
 
     #[test]

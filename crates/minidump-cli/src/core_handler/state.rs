@@ -1,4 +1,4 @@
-//! What was set before `--install`, and whom cores are handed on to: a file beside the dumps.
+//! What was set before `--install`, and whom cores are handed on to: a file beside the dumps, or beside the socket.
 
 use super::kernel_log;
 use minidump_writer::output::DumpFile;
@@ -36,46 +36,45 @@ impl State {
     ///
     /// # Errors
     /// Why it cannot be read or believed.
-    pub fn load(directory: &Path) -> Result<Self, String> {
-        let path = path(directory);
+    pub fn load(path: &Path) -> Result<Self, String> {
         let failed = |error: io::Error| format!("{} cannot be read: {error}", path.display());
-        check_private(directory)?;
-        check_private(&path)?;
-        let file = fs::File::open(&path).map_err(failed)?;
+        check_private(path.parent().unwrap_or(Path::new("/")))?;
+        check_private(path)?;
+        let file = fs::File::open(path).map_err(failed)?;
         let mut text = Vec::new();
         file.take(LARGEST).read_to_end(&mut text).map_err(failed)?;
         serde_json::from_slice(&text).map_err(|error| format!("{} is damaged: {error}", path.display()))
     }
 
     /// Whom cores are handed on to. Without a file, nobody; one that is not believed is told of.
-    pub fn pass_to(directory: &Path) -> Option<String> {
-        if !path(directory).exists() {
+    pub fn pass_to(path: &Path) -> Option<String> {
+        if !path.exists() {
             return None;
         }
-        Self::load(directory).inspect_err(|error| kernel_log::tell(error)).ok()?.pass_to
+        Self::load(path).inspect_err(|error| kernel_log::tell(error)).ok()?.pass_to
     }
 
     /// Writes it, as a whole or not at all.
     ///
     /// # Errors
     /// What failed.
-    pub fn save(&self, directory: &Path) -> Result<(), String> {
-        let path = path(directory);
+    pub fn save(&self, path: &Path) -> Result<(), String> {
         let failed = |error: &dyn std::fmt::Display| format!("{} cannot be written: {error}", path.display());
         let text = serde_json::to_string_pretty(self).map_err(|error| failed(&error))?;
-        let mut file = DumpFile::create(&path).map_err(|error| failed(&error))?;
+        let mut file = DumpFile::create(path).map_err(|error| failed(&error))?;
         file.write_all(text.as_bytes()).map_err(|error| failed(&error))?;
         file.commit().map_err(|error| failed(&error))
     }
 
     /// Removes the file.
-    pub fn remove(directory: &Path) {
+    pub fn remove(path: &Path) {
         // If it cannot be removed, the next --install replaces it.
-        let _ = fs::remove_file(path(directory));
+        let _ = fs::remove_file(path);
     }
 }
 
-fn path(directory: &Path) -> PathBuf {
+/// The file that belongs to a directory of dumps.
+pub fn file_in(directory: &Path) -> PathBuf {
     directory.join(NAME)
 }
 
@@ -147,39 +146,39 @@ mod tests {
     #[test]
     fn what_was_saved_comes_back_exactly() {
         let place = tempfile::tempdir().unwrap();
-        state().save(place.path()).unwrap();
-        assert_eq!(State::load(place.path()), Ok(state()));
-        let mode = fs::metadata(path(place.path())).unwrap().permissions().mode();
+        state().save(&file_in(place.path())).unwrap();
+        assert_eq!(State::load(&file_in(place.path())), Ok(state()));
+        let mode = fs::metadata(file_in(place.path())).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
-        State::remove(place.path());
-        assert!(State::load(place.path()).unwrap_err().contains("cannot be read"));
+        State::remove(&file_in(place.path()));
+        assert!(State::load(&file_in(place.path())).unwrap_err().contains("cannot be read"));
     }
 
     #[test]
     fn what_others_can_write_is_not_believed() {
         let place = tempfile::tempdir().unwrap();
-        state().save(place.path()).unwrap();
+        state().save(&file_in(place.path())).unwrap();
         let set = |path: &Path, mode| fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
-        for path in [place.path().to_path_buf(), path(place.path())] {
+        for path in [place.path().to_path_buf(), file_in(place.path())] {
             set(&path, 0o722);
             assert!(
-                State::load(place.path()).unwrap_err().contains("others can write"),
+                State::load(&file_in(place.path())).unwrap_err().contains("others can write"),
                 "{}",
                 path.display()
             );
             set(&path, 0o700);
         }
         let real = place.path().join("real");
-        fs::rename(path(place.path()), &real).unwrap();
-        std::os::unix::fs::symlink(&real, path(place.path())).unwrap();
-        assert!(State::load(place.path()).is_err(), "nor a link");
+        fs::rename(file_in(place.path()), &real).unwrap();
+        std::os::unix::fs::symlink(&real, file_in(place.path())).unwrap();
+        assert!(State::load(&file_in(place.path())).is_err(), "nor a link");
     }
 
     #[test]
     fn a_damaged_file_is_told() {
         let place = tempfile::tempdir().unwrap();
-        fs::write(path(place.path()), "{").unwrap();
-        fs::set_permissions(path(place.path()), fs::Permissions::from_mode(0o600)).unwrap();
-        assert!(State::load(place.path()).unwrap_err().contains("is damaged"));
+        fs::write(file_in(place.path()), "{").unwrap();
+        fs::set_permissions(file_in(place.path()), fs::Permissions::from_mode(0o600)).unwrap();
+        assert!(State::load(&file_in(place.path())).unwrap_err().contains("is damaged"));
     }
 }

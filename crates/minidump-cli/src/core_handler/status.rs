@@ -1,6 +1,7 @@
 //! `--status`: what is set, and what would lose crashes.
 
 use super::pattern::Pattern;
+use super::socket::{self, Found};
 use super::state::{State, check_private};
 use super::sysctl::{CORE_PATTERN, CORE_PIPE_LIMIT, SUID_DUMPABLE, Sysctl};
 use crate::exit::Failure;
@@ -20,10 +21,11 @@ pub struct Status {
     core_pattern: Option<String>,
     core_pipe_limit: Option<String>,
     suid_dumpable: Option<String>,
-    /// The kernel starts this program, or another copy of it.
+    /// The kernel starts this program, or another copy of it, or connects to a socket that it was set to.
     ours: bool,
     program: Option<PathBuf>,
     directory: Option<PathBuf>,
+    socket: Option<PathBuf>,
     /// What was set before.
     previous_core_pattern: Option<String>,
     previous_core_pipe_limit: Option<String>,
@@ -47,15 +49,23 @@ pub fn run(sysctl: &Sysctl, json: bool) -> Result<(), Failure> {
 impl Status {
     fn read(sysctl: &Sysctl) -> Self {
         let core_pattern = sysctl.get(CORE_PATTERN).ok();
-        let ours = core_pattern.as_deref().and_then(Pattern::parse);
-        let state = ours.as_ref().map(|ours| State::load(&ours.directory));
+        let ours = core_pattern.as_deref().and_then(Pattern::present);
+        let state = ours.as_ref().map(|ours| State::load(&ours.state_file()));
+        let needs_limit = ours.as_ref().is_some_and(Pattern::needs_limit);
+        let is_ours = ours.is_some();
+        let (program, directory, socket) = match ours {
+            Some(Pattern::Program { program, directory }) => (Some(program), Some(directory), None),
+            Some(Pattern::Socket { path, .. }) => (None, None, Some(path)),
+            None => (None, None, None),
+        };
         let mut status = Self {
             core_pattern,
             core_pipe_limit: sysctl.get(CORE_PIPE_LIMIT).ok(),
             suid_dumpable: sysctl.get(SUID_DUMPABLE).ok(),
-            ours: ours.is_some(),
-            program: ours.as_ref().map(|ours| ours.program.clone()),
-            directory: ours.map(|ours| ours.directory),
+            ours: is_ours,
+            program,
+            directory,
+            socket,
             previous_core_pattern: None,
             previous_core_pipe_limit: None,
             pass_to: None,
@@ -71,18 +81,18 @@ impl Status {
             Some(Err(error)) => status.warnings.push(format!("what was set before is not known: {error}")),
             None => {}
         }
-        status.warn();
+        status.warn(needs_limit);
         status
     }
 
     /// Finds what would lose crashes.
-    fn warn(&mut self) {
+    fn warn(&mut self, needs_limit: bool) {
         let mut warnings = Vec::new();
         if !self.ours {
             warnings.push("crashes do not come here; core-handler --install DIR sets that up".to_owned());
         }
-        if let (true, Some(limit)) = (self.ours, self.core_pipe_limit.as_deref()) {
-            warnings.extend(about_limit(limit));
+        if let (true, Some(limit)) = (needs_limit, self.core_pipe_limit.as_deref()) {
+            warnings.extend(about_limit(limit, self.socket.is_some()));
         }
         if self.suid_dumpable.as_deref() == Some("0") {
             let warning = "programs that changed their user are not dumped at all; sysctl fs.suid_dumpable=2 makes the \
@@ -90,6 +100,7 @@ impl Status {
             warnings.push(warning.to_owned());
         }
         warnings.extend(self.program.as_deref().and_then(about_program));
+        warnings.extend(self.socket.as_deref().and_then(about_socket));
         warnings.extend(self.directory.as_deref().and_then(|directory| check_private(directory).err()));
         self.warnings.extend(warnings);
     }
@@ -108,13 +119,14 @@ impl Status {
         line("installed", Some(if self.ours { "yes" } else { "no" }));
         line("program", path(&self.program).as_deref());
         line("dumps go to", path(&self.directory).as_deref());
+        line("cores go to", path(&self.socket).as_deref());
         line("cores are passed on to", self.pass_to.as_deref());
         line("core_pattern before", self.previous_core_pattern.as_deref());
         line("core_pipe_limit before", self.previous_core_pipe_limit.as_deref());
         for warning in &self.warnings {
             line("warning", Some(warning));
         }
-        if self.ours {
+        if self.program.is_some() {
             line(
                 "note",
                 Some("a process with a core limit (ulimit -c) of 1 byte is never dumped; one of 0 is"),
@@ -124,7 +136,7 @@ impl Status {
     }
 }
 
-fn about_limit(limit: &str) -> Option<String> {
+fn about_limit(limit: &str, is_socket: bool) -> Option<String> {
     let limit: u64 = limit.trim().parse().ok()?;
     match limit {
         0 => Some(
@@ -132,11 +144,22 @@ fn about_limit(limit: &str) -> Option<String> {
              kernel.core_pipe_limit=1024 makes it wait"
                 .into(),
         ),
-        1..ENOUGH => Some(format!(
+        1..ENOUGH if !is_socket => Some(format!(
             "of more than {limit} crashes at a time the kernel drops the rest; sysctl kernel.core_pipe_limit=1024 \
              raises that"
         )),
         _ => None,
+    }
+}
+
+fn about_socket(path: &Path) -> Option<String> {
+    let shown = path.display();
+    match socket::look(path) {
+        Found::Served => check_private(path).err(),
+        Found::Deserted => Some(format!(
+            "nobody listens at {shown}: every crash is lost; start core-handler --listen {shown}"
+        )),
+        Found::Unknown => None,
     }
 }
 
@@ -176,13 +199,34 @@ mod tests {
     }
 
     #[test]
+    fn a_socket_that_nobody_serves_is_told() {
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path().join("core.sock");
+        let before =
+            State { core_pattern: "core".into(), core_pipe_limit: None, suid_dumpable: None, pass_to: None };
+        before.save(&socket::state_file(&path)).unwrap();
+        let found = status(place.path(), &format!("@@{}", path.display()), "0");
+        assert!(found.ours && found.warnings.len() == 1, "the limit does not matter: {:?}", found.warnings);
+        assert!(found.warnings[0].contains("nobody listens at"));
+        assert_eq!(
+            (found.socket.as_deref(), found.previous_core_pattern.as_deref()),
+            (Some(&*path), Some("core"))
+        );
+        let found = status(place.path(), &format!("@{}", path.display()), "0");
+        assert!(found.warnings[0].contains("no crashed process waits"), "{:?}", found.warnings);
+        let found = status(place.path(), "@@/run/of-others.sock", "0");
+        assert!(!found.ours && found.socket.is_none());
+    }
+
+    #[test]
     fn what_would_lose_crashes_is_told() {
         let place = tempfile::tempdir().unwrap();
         let program = place.path().join("program");
-        let pattern = Pattern { program: program.clone(), directory: place.path().into() }.text().unwrap();
+        let pattern =
+            Pattern::Program { program: program.clone(), directory: place.path().into() }.text().unwrap();
         let state =
             State { core_pattern: "core".into(), core_pipe_limit: None, suid_dumpable: None, pass_to: None };
-        state.save(place.path()).unwrap();
+        state.save(&super::super::state::file_in(place.path())).unwrap();
         let warnings = |limit: &str| status(place.path(), &pattern, limit).warnings.join("\n");
         assert!(warnings("1024").contains("every crash is lost"));
         fs::write(&program, "").unwrap();

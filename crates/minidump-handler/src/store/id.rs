@@ -87,6 +87,15 @@ fn read(text: &str) -> Option<Id> {
     })
 }
 
+#[cfg(any(test, feature = "client"))]
+impl Id {
+    /// The name of a dump begun at `when_us` by the process `pid`; `random` tells it apart from others. It allocates
+    /// nothing, and neither does writing it.
+    pub(crate) fn at(when_us: u64, pid: u32, random: u32) -> Self {
+        Self { when_us: when_us.min(clock::LAST_US), pid, random }
+    }
+}
+
 #[cfg(test)]
 impl Id {
     /// A name with chosen parts.

@@ -36,6 +36,7 @@ mod os;
 mod publish;
 mod quota;
 mod recent;
+mod reserved;
 mod room;
 #[cfg(test)]
 mod testing;
@@ -48,6 +49,7 @@ pub use limits::Limits;
 pub use metadata::{MAX_METADATA_BYTES, METADATA_VERSION, Metadata};
 pub use new_dump::NewDump;
 pub use recent::Damped;
+pub use reserved::Reserved;
 
 use files::{read_limited, regular_len, remove_regular};
 use layout::{Layout, Place};

@@ -1,5 +1,6 @@
 //! Whether a signal kills a process, and what is known of its death.
 
+use super::heard::Signal;
 use super::trace;
 use libc::{c_int, pid_t};
 use minidump_writer::snapshot::{Crash, Exception};
@@ -49,11 +50,11 @@ impl Death {
         CORE.iter().find(|(number, _)| *number == self.signal).map_or("a signal", |(_, name)| name)
     }
 
-    /// The death by a signal that thread `tid` is about to get; `None` when it is not going to kill the process.
-    pub(super) fn by_signal(pid: pid_t, tid: pid_t, signal: c_int) -> Option<Self> {
-        let info = trace::siginfo(tid)?;
+    /// The death by a signal that thread `tid` is about to get, with this `siginfo_t`; `None` when it is not going to kill
+    /// the process.
+    pub(super) fn by_signal(pid: pid_t, tid: pid_t, signal: c_int, info: [u8; 128]) -> Option<Self> {
         let status = fs::read_to_string(format!("/proc/{pid}/task/{tid}/status")).unwrap_or_default();
-        if !is_fatal(&status, signal, is_sent(&info)) {
+        if !is_fatal(&status, signal, Signal::of(&info).is_sent()) {
             return None;
         }
         let ip = trace::instruction_pointer(tid).unwrap_or(0);
@@ -79,15 +80,6 @@ impl Death {
     pub(super) fn survives_while_traced(&self) -> bool {
         self.is_first
     }
-}
-
-/// Whether a process, rather than the kernel, has sent the signal: `si_code` is at byte 8 of `siginfo_t`, and not positive
-/// then (sigaction(2)).
-fn is_sent(siginfo: &[u8; 128]) -> bool {
-    siginfo
-        .get(8..12)
-        .and_then(|bytes| bytes.try_into().ok())
-        .is_some_and(|bytes| i32::from_ne_bytes(bytes) <= 0)
 }
 
 /// Whether the signal takes its default action. When the processor raises one that is blocked or ignored, the kernel has
@@ -172,17 +164,6 @@ mod tests {
         assert!(!is_fatal(status, libc::SIGABRT, true));
         assert!(is_fatal(status, libc::SIGSEGV, false));
         assert!(is_fatal("NSpid:\t1\t77\n", libc::SIGABRT, true));
-    }
-
-    #[test]
-    fn what_a_process_has_sent_is_known_by_its_code() {
-        let info = |code: i32| {
-            let mut info = [0; 128];
-            info[8..12].copy_from_slice(&code.to_ne_bytes());
-            info
-        };
-        assert!(is_sent(&info(libc::SI_USER)) && is_sent(&info(libc::SI_TKILL)));
-        assert!(!is_sent(&info(1)) && !is_sent(&info(0x80)));
     }
 
     #[test]

@@ -14,14 +14,18 @@
 //! CAP_SYS_PTRACE.
 
 mod death;
+mod heard;
 mod hold;
+mod inherited;
 mod relay;
 mod start;
 mod table;
 mod trace;
 
 pub use death::{Crashed, Death};
+pub use relay::end_by_interrupt;
 
+use heard::{Heard, Signal};
 use hold::Held;
 use libc::pid_t;
 use std::collections::VecDeque;
@@ -29,6 +33,7 @@ use std::ffi::OsString;
 use std::io;
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::ExitStatus;
+use std::sync::Arc;
 use std::time::Duration;
 use table::Table;
 use trace::{Event, Wait};
@@ -74,7 +79,9 @@ pub enum SuperviseError {
 ///
 /// The calling thread becomes the tracer. It must be the only thread of this process, which must have nothing else to do:
 /// signals that are sent to it are passed on to the command, and it stops and goes on with the command as its shell wishes.
-/// When the command has ended, descendants that still run go on without a supervisor.
+/// Its own standard input and output and what else of its open files the command inherits is closed, so that others see the
+/// end of a pipe when the command closes it; standard error is kept. When the command has ended, descendants that still run
+/// go on without a supervisor.
 ///
 /// # Errors
 /// When the command cannot be started or traced. The exit status is that of the command.
@@ -88,9 +95,12 @@ pub fn supervise(
         start::Failure::Start(source) => SuperviseError::Start { program: program(), source },
         start::Failure::Trace(source) => SuperviseError::Trace { program: program(), source },
     })?;
-    relay::pass_on(started.root);
+    inherited::give_up_files();
+    let heard = Arc::default();
+    relay::pass_on(started.root, &heard);
     let (table, waiting) = (Table::default(), VecDeque::new());
-    let mut supervisor = Supervisor { root: started.root, table, waiting, on_crash };
+    let mut supervisor =
+        Supervisor { root: started.root, table, waiting, heard, suspends_itself: false, on_crash };
     let ended = supervisor.follow();
     started.outcome().map_err(|source| SuperviseError::Start { program: program(), source })?;
     ended.map_err(|source| SuperviseError::Wait { program: program(), source })
@@ -102,6 +112,10 @@ struct Supervisor<'c> {
     table: Table,
     /// What was told of threads while others were being waited for.
     waiting: VecDeque<(pid_t, Wait)>,
+    /// Signals that the command has got.
+    heard: Arc<Heard>,
+    /// The command is about to stop by a SIGSTOP of its own, as shells do at `suspend`.
+    suspends_itself: bool,
     on_crash: &'c mut dyn FnMut(&Crashed<'_>),
 }
 
@@ -130,8 +144,8 @@ impl Supervisor<'_> {
             Event::Signal => self.before_signal(tid, signal),
             Event::GroupStop => {
                 trace::listen(tid);
-                if tid == self.root && relay::is_of_terminal(signal) {
-                    relay::stop_with(self.root);
+                if tid == self.root {
+                    self.stop_with_command(signal);
                 }
             }
             Event::Exec => {
@@ -146,11 +160,25 @@ impl Supervisor<'_> {
         }
     }
 
+    /// The command has been stopped by `signal`. If that is how a shell's job stops, the shell is to see it.
+    fn stop_with_command(&mut self, signal: i32) {
+        let suspended = std::mem::take(&mut self.suspends_itself) && signal == libc::SIGSTOP;
+        if !suspended && !relay::stops_by_terminal(signal) {
+            return;
+        }
+        match trace::poll(self.root) {
+            // It goes on already, so nobody would let this process go on.
+            Ok(Some(told)) => self.waiting.push_back((self.root, told)),
+            _ => relay::stop(),
+        }
+    }
+
     /// A signal is about to take effect on a thread.
     fn before_signal(&mut self, tid: pid_t, signal: i32) {
-        let pid =
-            self.table.process_of(tid).filter(|pid| death::dumps_core(signal) && !self.table.is_dying(*pid));
-        let death = pid.and_then(|pid| Death::by_signal(pid, tid, signal));
+        let death = match self.table.process_of(tid) {
+            Some(pid) if pid == self.root || death::dumps_core(signal) => self.death_by(pid, tid, signal),
+            _ => None,
+        };
         if let Some(death) = &death {
             self.dump(death, hold::stop_others(death.pid, tid, STOP_LIMIT));
         }
@@ -161,10 +189,33 @@ impl Supervisor<'_> {
         }
     }
 
+    /// The death of process `pid` by a signal that one of its threads is about to get, if it dies of it.
+    fn death_by(&mut self, pid: pid_t, tid: pid_t, signal: i32) -> Option<Death> {
+        let info = trace::siginfo(tid)?;
+        if pid == self.root {
+            self.hear(Signal::of(&info));
+        }
+        if !death::dumps_core(signal) || self.table.is_dying(pid) {
+            return None;
+        }
+        Death::by_signal(pid, tid, signal, info)
+    }
+
+    /// The command is about to get a signal.
+    fn hear(&mut self, signal: Signal) {
+        if signal.may_be_for_group() {
+            self.heard.note(signal);
+        }
+        if signal.number == libc::SIGSTOP {
+            self.suspends_itself = signal.sender() == Some(self.root);
+        }
+    }
+
     /// A thread is about to end, without another chance to look at it.
     fn before_exit(&mut self, tid: pid_t) {
-        let Some(pid) = self.table.process_of(tid) else { return };
+        // Most threads just end: what is needed to know that comes first.
         let Some(signal) = trace::killed_by(tid).filter(|signal| death::dumps_core(*signal)) else { return };
+        let Some(pid) = self.table.process_of(tid) else { return };
         if self.table.is_dying(pid) {
             return;
         }

@@ -1,36 +1,28 @@
-//! Signals that are sent to the supervisor and meant for the command, and job control.
+//! Signals that are sent to the supervisor and meant for the command.
 #![allow(unsafe_code)]
 
+use super::heard::{Heard, Signal};
 use libc::{c_int, pid_t, sigset_t};
 use std::mem::MaybeUninit;
+use std::process::ExitStatus;
+use std::sync::Arc;
 
-/// What is passed on. The terminal sends its signals to the command itself, which is in the same process group.
-const PASSED_ON: [c_int; 10] = [
-    libc::SIGHUP,
-    libc::SIGINT,
-    libc::SIGQUIT,
-    libc::SIGTERM,
-    libc::SIGUSR1,
-    libc::SIGUSR2,
-    libc::SIGTSTP,
-    libc::SIGTTIN,
-    libc::SIGTTOU,
-    libc::SIGCONT,
-];
+/// What a terminal sends to a whole process group, so that the command has it already when the supervisor gets it.
+const OF_TERMINAL: [c_int; 6] =
+    [libc::SIGINT, libc::SIGQUIT, libc::SIGTSTP, libc::SIGTTIN, libc::SIGTTOU, libc::SIGWINCH];
 
 /// Whether it is a signal by which a terminal stops a process.
-pub fn is_of_terminal(signal: c_int) -> bool {
+pub fn stops_by_terminal(signal: c_int) -> bool {
     [libc::SIGTSTP, libc::SIGTTIN, libc::SIGTTOU].contains(&signal)
 }
 
+/// All signals but those that are this process's own affair: its children's ends.
 fn set_of_passed_on() -> sigset_t {
     let mut set = MaybeUninit::<sigset_t>::uninit();
-    // SAFETY: sigemptyset initialises the set, and sigaddset adds valid numbers to it.
+    // SAFETY: sigfillset initialises the set, and sigdelset takes a valid number from it.
     unsafe {
-        libc::sigemptyset(set.as_mut_ptr());
-        for signal in PASSED_ON {
-            libc::sigaddset(set.as_mut_ptr(), signal);
-        }
+        libc::sigfillset(set.as_mut_ptr());
+        libc::sigdelset(set.as_mut_ptr(), libc::SIGCHLD);
         set.assume_init()
     }
 }
@@ -46,30 +38,64 @@ pub fn block() -> sigset_t {
     }
 }
 
-/// Passes on to `root` what other processes send to this one, as long as this one lives. Needs [`block`] before.
-pub fn pass_on(root: pid_t) {
+/// Passes on to `root` what is sent to this process, as long as it lives. Needs [`block`] before.
+pub fn pass_on(root: pid_t, heard: &Arc<Heard>) {
+    let heard = Arc::clone(heard);
     // Without a thread for it the command runs all the same.
     let _ = std::thread::Builder::new().name("signals".into()).spawn(move || {
         let set = set_of_passed_on();
         loop {
             let mut info = MaybeUninit::<libc::siginfo_t>::zeroed();
             // SAFETY: the set and the siginfo are live.
-            let signal = unsafe { libc::sigwaitinfo(&raw const set, info.as_mut_ptr()) };
-            // SAFETY: zeroed, and filled by the call.
-            let by_process = unsafe { info.assume_init() }.si_code <= 0;
-            if signal > 0 && by_process {
+            let number = unsafe { libc::sigwaitinfo(&raw const set, info.as_mut_ptr()) };
+            if number <= 0 {
+                continue;
+            }
+            // SAFETY: both have the same size, and all bytes are initialised: with zeros, or by the call.
+            let signal = Signal::of(&unsafe { std::mem::transmute::<MaybeUninit<_>, [u8; 128]>(info) });
+            let has_it = || signal.may_be_for_group() && in_same_group(root) && heard.has(signal);
+            if !is_of_terminal(signal) && !has_it() {
                 // SAFETY: `root` is a child that is reaped only at the end of this process's work.
-                unsafe { libc::kill(root, signal) };
+                unsafe { libc::kill(root, number) };
             }
         }
     });
 }
 
-/// Stops this process, as the terminal has stopped the command; returns when a shell wants them to go on.
-pub fn stop_with(root: pid_t) {
-    // SAFETY: signals to this very process and to its child.
+/// Whether the command has got it from the terminal, too.
+fn is_of_terminal(signal: Signal) -> bool {
+    !signal.is_sent() && OF_TERMINAL.contains(&signal.number)
+}
+
+/// Whether what is sent to the process group of this process reaches `root`.
+fn in_same_group(root: pid_t) -> bool {
+    // SAFETY: getpgid and getpgrp change nothing.
+    unsafe { libc::getpgid(root) == libc::getpgrp() }
+}
+
+/// Stops this process, as the command has been stopped; returns when a shell wants them to go on. The signal by which it
+/// does reaches the command, too.
+pub fn stop() {
+    // SAFETY: a signal to this very process.
+    unsafe { libc::kill(libc::getpid(), libc::SIGSTOP) };
+}
+
+/// Ends this process as the command has ended, if that was by SIGINT; else returns. A shell that gets SIGINT while a command
+/// runs gives up its script only if the command has died of it, too: an exit code would tell it that the command has dealt
+/// with the signal in a way of its own.
+pub fn end_by_interrupt(status: ExitStatus) {
+    use std::os::unix::process::ExitStatusExt as _;
+    if status.signal() != Some(libc::SIGINT) {
+        return;
+    }
+    let mut set = MaybeUninit::<sigset_t>::uninit();
+    // SAFETY: sigemptyset initialises the set, sigaddset adds a valid number; no handler is installed, and the signal is
+    // for this process itself.
     unsafe {
-        libc::kill(libc::getpid(), libc::SIGSTOP);
-        libc::kill(root, libc::SIGCONT);
+        libc::signal(libc::SIGINT, libc::SIG_DFL);
+        libc::sigemptyset(set.as_mut_ptr());
+        libc::sigaddset(set.as_mut_ptr(), libc::SIGINT);
+        libc::pthread_sigmask(libc::SIG_UNBLOCK, set.as_ptr(), std::ptr::null_mut());
+        libc::raise(libc::SIGINT);
     }
 }

@@ -1,6 +1,7 @@
 //! Starts the command, traced from its first instruction on.
 #![allow(unsafe_code)]
 
+use super::inherited::Inherited;
 use super::trace;
 use libc::{c_char, c_int, pid_t, sigset_t};
 use std::ffi::{CString, OsString};
@@ -40,8 +41,8 @@ impl Started {
     }
 }
 
-/// Starts `command`, a program and its arguments, with `mask` as its signal mask and the default action of SIGPIPE, which
-/// Rust's own start has taken away. The calling thread traces it.
+/// Starts `command`, a program and its arguments, with `mask` as its signal mask and what this process was started
+/// with. The calling thread traces it.
 pub fn start(command: &[OsString], mask: &sigset_t) -> Result<Started, Failure> {
     let words: Result<Vec<CString>, _> = command.iter().map(|word| CString::new(word.as_bytes())).collect();
     let words = words.map_err(|error| Failure::Start(error.into()))?;
@@ -55,7 +56,13 @@ pub fn start(command: &[OsString], mask: &sigset_t) -> Result<Started, Failure> 
         // The parent's end: should the parent die, the wait ends.
         // SAFETY: this process's own copy of a descriptor that it does not use.
         unsafe { libc::close(go.as_raw_fd()) };
-        become_command(&argv, mask, wait_for_go.as_raw_fd(), tell_failure.as_raw_fd());
+        become_command(
+            &argv,
+            mask,
+            Inherited::by_this_process(),
+            wait_for_go.as_raw_fd(),
+            tell_failure.as_raw_fd(),
+        );
     }
     if root < 0 {
         return Err(Failure::Start(io::Error::last_os_error()));
@@ -68,7 +75,13 @@ pub fn start(command: &[OsString], mask: &sigset_t) -> Result<Started, Failure> 
 }
 
 /// In the child. `argv` ends with a null pointer and has a program.
-fn become_command(argv: &[*const c_char], mask: &sigset_t, wait_for_go: c_int, tell_failure: c_int) -> ! {
+fn become_command(
+    argv: &[*const c_char],
+    mask: &sigset_t,
+    inherited: Inherited,
+    wait_for_go: c_int,
+    tell_failure: c_int,
+) -> ! {
     let mut word = 0_u8;
     // SAFETY: all calls are async-signal-safe; `word` and `mask` are live; `argv` is a list of live C strings that ends
     // with a null pointer, and `code` is live and as large as said.
@@ -76,7 +89,7 @@ fn become_command(argv: &[*const c_char], mask: &sigset_t, wait_for_go: c_int, t
         if libc::read(wait_for_go, (&raw mut word).cast(), 1) != 1 {
             libc::_exit(NO_COMMAND);
         }
-        libc::signal(libc::SIGPIPE, libc::SIG_DFL);
+        inherited.put_back();
         libc::pthread_sigmask(libc::SIG_SETMASK, mask, std::ptr::null_mut());
         if let Some(program) = argv.first().filter(|program| !program.is_null()) {
             libc::execvp(*program, argv.as_ptr());

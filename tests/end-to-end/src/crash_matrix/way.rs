@@ -1,9 +1,10 @@
 //! The columns: ways from a crash to a dump.
 
-use super::End;
+use super::{End, system_wide};
 use crate::Dump;
+use crate::core_pattern::Installed;
 use crate::process::{self, Finished};
-use crate::programs;
+use crate::{needs, programs};
 use serde_json::Value;
 use std::ffi::OsString;
 use std::os::unix::process::ExitStatusExt as _;
@@ -15,6 +16,10 @@ use std::process::{Command, ExitStatus};
 pub enum Way {
     /// `minidump-writer run`, without the program's help.
     Supervisor,
+    /// `minidump-writer core-handler`, which the kernel starts. Needs root.
+    CoreHandler,
+    /// `minidump-writer core-handler --listen`, to which the kernel connects. Needs root and Linux 6.16.
+    CoreSocket,
 }
 
 /// What came of running a command.
@@ -31,9 +36,26 @@ pub struct Outcome {
 }
 
 impl Way {
+    /// Whether this user may go it; says so when not.
+    pub fn is_open(self) -> bool {
+        match self {
+            Self::Supervisor => true,
+            Self::CoreHandler => needs::root("the core handler"),
+            Self::CoreSocket => Installed::copied_for_socket("the coredump socket").is_some(),
+        }
+    }
+
     /// Runs `words` to its end. Fails unless the path of every dump was told on standard error.
     #[track_caller]
     pub fn run(self, words: &[OsString]) -> Outcome {
+        let installed = match self {
+            Self::Supervisor => None,
+            Self::CoreHandler => Some(Installed::new("the core handler", &[])),
+            Self::CoreSocket => Some(Installed::served("the coredump socket", &[])),
+        };
+        if let Some(installed) = installed {
+            return system_wide::run(&installed.expect("the system-wide net is set up"), words);
+        }
         let folder = tempfile::tempdir().unwrap();
         let store = folder.path().join("dumps");
         let mut command = self.command(&store, words);
@@ -57,6 +79,7 @@ impl Way {
         let mut command = Command::new(programs::dumper());
         match self {
             Self::Supervisor => command.arg("run").arg("-d").arg(store).arg("--").args(words),
+            Self::CoreHandler | Self::CoreSocket => panic!("no command of ours stands around {words:?}"),
         };
         command
     }
@@ -68,7 +91,12 @@ pub fn alone(words: &[OsString]) -> End {
     // A core file, where the system makes them, goes with the folder.
     let folder = tempfile::tempdir().unwrap();
     let (program, arguments) = words.split_first().expect("a command has a program");
-    let finished = process::run(Command::new(program).args(arguments).current_dir(folder.path()));
+    plain_end(&process::run(Command::new(program).args(arguments).current_dir(folder.path())))
+}
+
+/// The end of a command around which nothing stands.
+#[track_caller]
+pub fn plain_end(finished: &Finished) -> End {
     match finished.status.signal() {
         Some(signal) => End::Signal(signal),
         None => end_by_code(finished.status),
@@ -97,7 +125,8 @@ pub fn dump_files(folder: &Path) -> Vec<PathBuf> {
     found.collect()
 }
 
-fn facts(finished: &Finished) -> Vec<Value> {
+/// The lines of standard output.
+pub fn facts(finished: &Finished) -> Vec<Value> {
     let text = String::from_utf8_lossy(&finished.stdout);
     text.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|e| panic!("{e}: {line}"))).collect()
 }

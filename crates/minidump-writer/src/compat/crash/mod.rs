@@ -3,7 +3,7 @@
 mod registers;
 mod siginfo;
 
-use crate::snapshot::{Crash, Exception};
+use crate::snapshot::{CpuState, Crash, Exception};
 use registers::{Trap, cpu_state};
 use siginfo::{Origin, Siginfo};
 
@@ -31,13 +31,26 @@ use siginfo::{Origin, Siginfo};
 #[must_use]
 pub fn from_crash_context(context: &::crash_context::CrashContext) -> Crash {
     let (cpu, trap) = cpu_state(context);
-    let siginfo = Siginfo::decode(&context.siginfo);
+    from_parts(context.tid.unsigned_abs(), &Siginfo::decode(&context.siginfo), cpu, trap)
+}
+
+/// What a signal handler sees: `siginfo` is the kernel's `siginfo_t`, `registers` are `uc_mcontext.gregs` of
+/// <sys/ucontext.h>, and `xsave` is the image that `uc_mcontext.fpregs` points at: that of FXSAVE, or of XSAVE in its
+/// standard format, or nothing. The exception is that of [`from_crash_context`].
+#[must_use]
+pub fn from_signal_frame(thread: u32, siginfo: [u8; 128], registers: [u64; 23], mut xsave: Vec<u8>) -> Crash {
+    registers::as_ptrace_tells(&mut xsave);
+    let (cpu, trap) = registers::of_words(registers, xsave);
+    from_parts(thread, &Siginfo::decode(&siginfo::of_bytes(siginfo)), cpu, trap)
+}
+
+fn from_parts(thread: u32, siginfo: &Siginfo, cpu: CpuState, trap: Trap) -> Crash {
     let exception = Exception {
-        thread: context.tid.unsigned_abs(),
+        thread,
         code: siginfo.signal,
         flags: siginfo.code.cast_unsigned(),
         address: siginfo.address().unwrap_or(cpu.instruction_pointer()),
-        parameters: parameters(&siginfo, trap),
+        parameters: parameters(siginfo, trap),
     };
     Crash { exception, cpu: Some(cpu) }
 }

@@ -1,0 +1,226 @@
+//! Preparing a program for its crash.
+
+use super::linux::fallback::Fallback;
+use super::linux::message::About;
+use super::linux::monitor::{self, Shared, Source};
+use super::linux::signals::Previous;
+use super::linux::start::{self, Program};
+use super::linux::state::{self, ANNOTATIONS, Channel, State};
+use super::linux::{FirstChance, forks, stacks};
+use super::{Client, InstallError};
+use crate::store::{Limits, Metadata, Store};
+use crate::wake::Waker;
+use minidump_record::{MEMORY_SIZE, Recorder};
+use std::ffi::OsString;
+use std::os::fd::IntoRawFd as _;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::PathBuf;
+use std::process::Child;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+/// How a program wants to be protected. Made by [`Client::builder`].
+#[derive(Debug, Clone)]
+#[must_use = "nothing is protected before `install`"]
+pub struct Builder {
+    dump_dir: Option<PathBuf>,
+    handler: Option<PathBuf>,
+    socket: Option<PathBuf>,
+    arguments: Vec<OsString>,
+    version: String,
+    attachments: Vec<PathBuf>,
+    annotations: Vec<(String, String)>,
+    patience: Duration,
+    first_chance: Option<FirstChance>,
+    present_threads: bool,
+}
+
+impl Default for Builder {
+    fn default() -> Self {
+        Self {
+            dump_dir: None,
+            handler: None,
+            socket: None,
+            arguments: Vec::new(),
+            version: String::new(),
+            attachments: Vec::new(),
+            annotations: Vec::new(),
+            patience: Duration::from_secs(2),
+            first_chance: None,
+            present_threads: true,
+        }
+    }
+}
+
+impl Builder {
+    /// The dump directory ([`store`](crate::store)). The handler that is started keeps its dumps there; and the program
+    /// itself writes one there when no handler answers. Without one it cannot.
+    pub fn dump_dir(mut self, path: impl Into<PathBuf>) -> Self {
+        self.dump_dir = Some(path.into());
+        self
+    }
+
+    /// The program `minidump-writer`, to be started as the handler of this one and its children. It is kept running: one
+    /// that dies is started again, and finds the requests that the one before did not answer.
+    pub fn handler(mut self, path: impl Into<PathBuf>) -> Self {
+        self.handler = Some(path.into());
+        self
+    }
+
+    /// More arguments for the handler that is started (`minidump-writer handler --help`).
+    pub fn handler_arguments(mut self, arguments: impl IntoIterator<Item = impl Into<OsString>>) -> Self {
+        self.arguments = arguments.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// Where a handler listens that runs already (`minidump-writer handler --socket PATH`), instead of one of its own.
+    pub fn connect(mut self, path: impl Into<PathBuf>) -> Self {
+        self.socket = Some(path.into());
+        self
+    }
+
+    /// The version of the program, kept with each dump.
+    pub fn version(mut self, version: impl Into<String>) -> Self {
+        self.version = version.into();
+        self
+    }
+
+    /// A file to be kept with each dump, read when the program crashes. At most 64 of them.
+    pub fn attachment(mut self, path: impl Into<PathBuf>) -> Self {
+        self.attachments.push(path.into());
+        self
+    }
+
+    /// An annotation, as if set by [`Client::annotate`] afterwards.
+    pub fn annotation(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
+        self.annotations.push((key.into(), value.into()));
+        self
+    }
+
+    /// How long a crashing program waits for the handler to say that it has read the request. Then it writes its dump
+    /// itself. Default 2 s. For the dump it waits as long as the handler gives signs of life.
+    pub fn patience(mut self, patience: Duration) -> Self {
+        self.patience = patience;
+        self
+    }
+
+    /// Has `function` look at each signal first. It is for runtimes that use faults for their own purposes.
+    pub fn first_chance(mut self, function: FirstChance) -> Self {
+        self.first_chance = Some(function);
+        self
+    }
+
+    /// Whether threads that are there already get alternative signal stacks, for which each receives a real-time signal
+    /// once (system calls that never restart return EINTR). Default true. Without such a stack, a crash in a thread whose
+    /// stack has overflowed is nobody's but the supervisor's.
+    pub fn present_threads(mut self, wanted: bool) -> Self {
+        self.present_threads = wanted;
+        self
+    }
+
+    /// Installs the client: from now on, crashes of this program have dumps.
+    ///
+    /// # Errors
+    /// When nothing at all would come of a crash. A handler that cannot be started is such a case; one that dies later is
+    /// not. See [`InstallError`].
+    pub fn install(self) -> Result<Client, InstallError> {
+        let _turn = super::turn();
+        if state::current().is_some() {
+            return Err(InstallError::AlreadyInstalled);
+        }
+        if self.dump_dir.is_none() && self.socket.is_none() {
+            return Err(InstallError::NoDumpDirectory);
+        }
+        for (key, value) in &self.annotations {
+            ANNOTATIONS.set(key, value).map_err(|source| InstallError::Annotation { key: key.clone(), source })?;
+        }
+        let fallback = self.fallback()?;
+        let waker = Waker::new().map_err(|source| InstallError::Connection { source })?;
+        let Reached { channel, source, starting } = self.reach()?;
+        let state: &'static State = Box::leak(Box::new(State {
+            channel,
+            fallback,
+            previous: Previous::look_up(),
+            about: About {
+                version: self.version,
+                attachments: self.attachments.iter().map(|path| path.as_os_str().as_bytes().to_vec()).collect(),
+            },
+            patience_ms: u64::try_from(self.patience.as_millis()).unwrap_or(u64::MAX),
+            first_chance: self.first_chance,
+            ask_yama: asks_yama(),
+        }));
+        let shared = Arc::new(Shared { beats: Default::default(), stop: AtomicBool::new(false), waker });
+        state::set(state);
+        forks::watch();
+        // It stays with its thread.
+        let _ = stacks::install();
+        #[cfg(target_os = "linux")]
+        super::linux::interpose::begin();
+        if self.present_threads {
+            stacks::install_for_all();
+        }
+        let hooked = state.previous.replace();
+        let monitor = match source {
+            Some(source) => Some(monitor::spawn(state, Arc::clone(&shared), source, starting)),
+            None => None,
+        };
+        let client = Client { state, shared, monitor: None };
+        // From here on dropping the client is not enough to take it back.
+        let failed = hooked.err().or_else(|| monitor.as_ref()?.as_ref().err().map(copy));
+        if let Some(source) = failed {
+            client.stop();
+            return Err(InstallError::Hook { source });
+        }
+        Ok(Client { monitor: monitor.and_then(Result::ok), ..client })
+    }
+
+    fn fallback(&self) -> Result<Option<Fallback>, InstallError> {
+        let Some(directory) = &self.dump_dir else { return Ok(None) };
+        let store = Store::open(directory, Limits::none())?;
+        let executable = std::env::current_exe().unwrap_or_default();
+        let mut metadata = Metadata::now(executable.to_string_lossy());
+        metadata.executable = executable.to_string_lossy().into_owned();
+        metadata.source = "client".into();
+        metadata.reason = "the program ended before it could say why".into();
+        metadata.pid = Some(std::process::id());
+        let reserved = store.reserve(&metadata)?;
+        let memory = Box::leak(vec![0; MEMORY_SIZE].into_boxed_slice());
+        let recorder = Recorder::new(memory);
+        Ok(recorder.map(|recorder| Fallback::new(recorder, reserved, &metadata)))
+    }
+
+    /// Finds the handler.
+    fn reach(&self) -> Result<Reached, InstallError> {
+        if let Some(path) = &self.socket {
+            let control = start::connect(path)?.into_raw_fd();
+            let source = Some(Source::Listens(path.clone()));
+            return Ok(Reached { channel: Channel::new(control, -1), source, starting: None });
+        }
+        let (Some(path), Some(dump_dir)) = (&self.handler, &self.dump_dir) else {
+            return Ok(Reached { channel: Channel::new(-1, -1), source: None, starting: None });
+        };
+        let arguments = self.arguments.clone();
+        let dump_dir = std::path::absolute(dump_dir).unwrap_or_else(|_| dump_dir.clone());
+        let program = Program { path: path.clone(), dump_dir, arguments };
+        let [control, theirs] = start::connection()?;
+        let starting = program.start(std::os::fd::AsFd::as_fd(&theirs))?;
+        let channel = Channel::new(control.into_raw_fd(), theirs.into_raw_fd());
+        Ok(Reached { channel, source: Some(Source::Started(program)), starting: Some(starting) })
+    }
+}
+
+struct Reached {
+    channel: Channel,
+    source: Option<Source>,
+    starting: Option<Child>,
+}
+
+fn copy(error: &std::io::Error) -> std::io::Error {
+    error.raw_os_error().map_or_else(|| error.kind().into(), std::io::Error::from_raw_os_error)
+}
+
+/// Whether a process has to say who may trace it (Documentation/admin-guide/LSM/Yama.rst).
+fn asks_yama() -> bool {
+    std::fs::read("/proc/sys/kernel/yama/ptrace_scope").is_ok_and(|scope| scope.first() == Some(&b'1'))
+}

@@ -1,0 +1,264 @@
+//! The dump that a crashing process writes itself when no handler does.
+#![expect(unsafe_code, reason = "system calls with descriptors and names that were prepared")]
+
+use super::message::Signal;
+use super::state::METADATA;
+use super::sys;
+use crate::store::{Id, Metadata, Reserved};
+use libc::{c_int, pid_t};
+use minidump_record::{Annotations, Context, Crash, Recorder};
+use std::ffi::CStr;
+use std::fmt::Write as _;
+use std::os::fd::AsRawFd as _;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// Bytes of the metadata that are written at most: those of the longest annotations, each byte of which may take six.
+pub const MOST_METADATA: usize = 256 << 10;
+
+/// What was prepared.
+#[derive(Debug)]
+pub struct Fallback {
+    recorder: Recorder,
+    reserved: Reserved,
+    /// The process that reserved it; its children make files of their own.
+    owner: pid_t,
+    is_used: AtomicBool,
+    /// The metadata as far as they are known ahead: a JSON object but for its last brace.
+    known: String,
+}
+
+/// The files of a dump, and the name that it will have.
+struct Files {
+    dump: c_int,
+    metadata: c_int,
+    /// Their names in `new`.
+    names: [Name; 2],
+    is_own: bool,
+}
+
+/// A file name, with its zero.
+type Name = Text<96>;
+
+/// A text in a place of its own.
+pub struct Text<const SIZE: usize> {
+    bytes: [u8; SIZE],
+    length: usize,
+}
+
+impl<const SIZE: usize> Text<SIZE> {
+    pub fn new() -> Self {
+        Self { bytes: [0; SIZE], length: 0 }
+    }
+
+    /// `None` when it was too long.
+    fn as_c(&self) -> Option<&CStr> {
+        CStr::from_bytes_with_nul(self.bytes.get(..=self.length)?).ok()
+    }
+}
+
+impl<const SIZE: usize> std::fmt::Write for Text<SIZE> {
+    fn write_str(&mut self, text: &str) -> std::fmt::Result {
+        let end = self.length.saturating_add(text.len());
+        // One byte stays zero.
+        let room = self.bytes.get_mut(self.length..end).filter(|_| end < SIZE).ok_or(std::fmt::Error)?;
+        room.iter_mut().zip(text.as_bytes()).for_each(|(to, from)| *to = *from);
+        self.length = end;
+        Ok(())
+    }
+}
+
+impl Fallback {
+    pub fn new(recorder: Recorder, reserved: Reserved, metadata: &Metadata) -> Self {
+        Self {
+            recorder,
+            reserved,
+            owner: sys::process_id(),
+            is_used: AtomicBool::new(false),
+            known: known(metadata),
+        }
+    }
+
+    /// Removes what was reserved, if this process has reserved it and not used it.
+    pub fn discard(&self) {
+        if sys::process_id() == self.owner && !self.is_used.swap(true, Ordering::AcqRel) {
+            self.reserved.discard();
+        }
+    }
+
+    /// Writes the dump. Whether there is one now, be it only its beginning.
+    pub fn record(&self, signal: &Signal, annotations: &Annotations) -> bool {
+        let (pid, tid) = (sys::process_id(), sys::thread_id());
+        let Some(files) = self.files(pid) else { return false };
+        // SAFETY: the address that the kernel gave to the signal handler, which has not returned.
+        let Some(context) = (unsafe { Context::from_ucontext(signal.ucontext) }) else { return false };
+        let crash = Crash {
+            tid,
+            signal: signal.number,
+            code: signal.code(),
+            address: signal.address(),
+            parameters: &[],
+            context: &context,
+        };
+        let is_whole = match self.recorder.record(&crash, files.dump, annotations) {
+            Ok(_) => true,
+            // What is there begins with the crash.
+            Err(minidump_record::RecordError::Output { written, .. }) if written > 188 => false,
+            Err(_) => return false,
+        };
+        self.describe(&files, signal, (pid, tid), annotations, is_whole);
+        self.publish(&files, pid);
+        true
+    }
+
+    /// Those that were prepared, if they are this process's; else new ones.
+    fn files(&self, pid: pid_t) -> Option<Files> {
+        let mut names = [Name::new(), Name::new()];
+        if pid == self.owner && !self.is_used.swap(true, Ordering::AcqRel) {
+            let [dump, metadata] = &mut names;
+            dump.write_str(&self.reserved.dump_name).ok()?;
+            metadata.write_str(&self.reserved.metadata_name).ok()?;
+            let fds = (self.reserved.dump.as_raw_fd(), self.reserved.metadata.as_raw_fd());
+            return Some(Files { dump: fds.0, metadata: fds.1, names, is_own: true });
+        }
+        self.name(&mut names, pid)?;
+        let [dump, metadata] = [self.create(&names[0]), self.create(&names[1])];
+        // SAFETY: a descriptor of ours. Where the lock cannot be had, the file is as it is.
+        unsafe { libc::flock(dump, libc::LOCK_EX | libc::LOCK_NB) };
+        (dump >= 0).then_some(Files { dump, metadata, names, is_own: false })
+    }
+
+    /// The names of a crash now.
+    fn name(&self, [dump, metadata]: &mut [Name; 2], pid: pid_t) -> Option<()> {
+        let id = Id::at(sys::now_us(), pid.unsigned_abs(), sys::some_number());
+        write!(dump, "{id}.dmp").ok()?;
+        write!(metadata, "{id}.json").ok()
+    }
+
+    /// A new file in `new`; negative when there is none.
+    fn create(&self, name: &Name) -> c_int {
+        let Some(name) = name.as_c() else { return -1 };
+        let flags = libc::O_CREAT | libc::O_EXCL | libc::O_RDWR | libc::O_CLOEXEC | libc::O_NOFOLLOW;
+        // SAFETY: the directory is open, and the name ends with zero.
+        unsafe { libc::openat(self.reserved.new.as_raw_fd(), name.as_ptr(), flags, 0o600) }
+    }
+
+    /// Writes the metadata. What cannot be written is left as it was.
+    fn describe(
+        &self,
+        files: &Files,
+        signal: &Signal,
+        (pid, tid): (pid_t, pid_t),
+        annotations: &Annotations,
+        is_whole: bool,
+    ) {
+        let Some(scratch) = METADATA.take() else { return };
+        let mut json = Json { bytes: scratch, length: 0, whole: true };
+        json.raw(&self.known);
+        let name = signal_name(signal.number);
+        let _ = write!(
+            json,
+            r#","when_us":{},"pid":{pid},"tid":{tid},"signal":{},"partial":{},"reason":"{name} at {:#x}","annotations":{{"#,
+            sys::now_us(),
+            signal.number,
+            !is_whole,
+            signal.address(),
+        );
+        let mut is_first = true;
+        annotations.for_each(|key, value| {
+            if let (Ok(key), Ok(value)) = (std::str::from_utf8(key), std::str::from_utf8(value)) {
+                json.raw(if is_first { "\"" } else { ",\"" });
+                json.escaped(key);
+                json.raw("\":\"");
+                json.escaped(value);
+                json.raw("\"");
+                is_first = false;
+            }
+        });
+        json.raw("}}\n");
+        let text = json.bytes.get(..json.length).unwrap_or(&[]);
+        if json.whole {
+            // SAFETY: the text's own length; a descriptor that is none is refused.
+            unsafe {
+                let written = libc::pwrite(files.metadata, text.as_ptr().cast(), text.len(), 0);
+                if usize::try_from(written) == Ok(text.len()) {
+                    libc::ftruncate(files.metadata, written as libc::off_t);
+                }
+            }
+        }
+        METADATA.give();
+    }
+
+    /// Moves both files to `pending`, under the name of now. What fails, the next sweep does.
+    fn publish(&self, files: &Files, pid: pid_t) {
+        let mut now = [Name::new(), Name::new()];
+        let to = match self.name(&mut now, pid) {
+            Some(()) if files.is_own => &now,
+            _ => &files.names,
+        };
+        let (new, pending) = (self.reserved.new.as_raw_fd(), self.reserved.pending.as_raw_fd());
+        for (from, to) in files.names.iter().zip(to).rev() {
+            let (Some(from), Some(to)) = (from.as_c(), to.as_c()) else { return };
+            // SAFETY: open directories, and names that end with zero.
+            if unsafe { libc::renameat(new, from.as_ptr(), pending, to.as_ptr()) } != 0 {
+                return;
+            }
+        }
+    }
+}
+
+/// The name of a signal that is hooked.
+fn signal_name(signal: i32) -> &'static str {
+    crate::signals::CORE.iter().find(|(number, _)| *number == signal).map_or("a signal", |(_, name)| name)
+}
+
+/// The metadata as JSON, without its last brace and without what is only known at the crash.
+fn known(metadata: &Metadata) -> String {
+    let mut value = serde_json::to_value(metadata).unwrap_or_default();
+    if let Some(fields) = value.as_object_mut() {
+        for late in ["when_us", "pid", "tid", "signal", "partial", "reason", "annotations"] {
+            fields.remove(late);
+        }
+    }
+    let text = value.to_string();
+    text.strip_suffix('}').unwrap_or("{\"version\":1").to_owned()
+}
+
+/// JSON in memory that was set aside.
+struct Json<'b> {
+    bytes: &'b mut [u8],
+    length: usize,
+    whole: bool,
+}
+
+impl Json<'_> {
+    fn raw(&mut self, text: &str) {
+        let end = self.length.saturating_add(text.len());
+        match self.bytes.get_mut(self.length..end) {
+            Some(room) => {
+                room.iter_mut().zip(text.as_bytes()).for_each(|(to, from)| *to = *from);
+                self.length = end;
+            }
+            None => self.whole = false,
+        }
+    }
+
+    fn escaped(&mut self, text: &str) {
+        for character in text.chars() {
+            match character {
+                '"' => self.raw("\\\""),
+                '\\' => self.raw("\\\\"),
+                '\0'..='\u{1f}' => {
+                    let _ = write!(self, "\\u{:04x}", u32::from(character));
+                }
+                _ => self.raw(character.encode_utf8(&mut [0; 4])),
+            }
+        }
+    }
+}
+
+impl std::fmt::Write for Json<'_> {
+    fn write_str(&mut self, text: &str) -> std::fmt::Result {
+        self.raw(text);
+        Ok(())
+    }
+}

@@ -1,0 +1,212 @@
+//! In the program to protect: tells the handler of a crash, and writes a dump itself when nobody answers.
+//!
+//! ```no_run
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! use minidump_handler::client::Client;
+//!
+//! let client = Client::builder()
+//!     .dump_dir("/var/crash/example")
+//!     .handler("/usr/libexec/minidump-writer")
+//!     .version(env!("CARGO_PKG_VERSION"))
+//!     .install()?;
+//! client.annotate("channel", "beta")?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! What happens in a crash: the signal's handler, on a stack of its own, sends its account of the crash to the handler
+//! process and waits, while that dumps this process; then the signal takes the effect that it would have had without a
+//! client, so that the program ends as it would have. When the handler does not answer, the program writes a dump itself
+//! (`docs/last-resort.md`). The signals are those whose default action is a core dump: SIGQUIT, SIGILL, SIGTRAP,
+//! SIGABRT, SIGBUS, SIGFPE, SIGSEGV, SIGXCPU, SIGXFSZ and SIGSYS, as far as they are not ignored.
+//!
+//! Handlers that were there before get the signal afterwards. Programs whose runtime uses faults for its own purposes
+//! install the client before the runtime, or use [`Builder::first_chance`]. Programs that have the `crash-handler` crate
+//! already can go on using it, and call [`Client::dump_without_crashing`] in its event.
+//!
+//! With the client linked in, pthread_create is this crate's, which gives each thread an alternative signal stack of
+//! 64 KiB, of which only what is used is ever there.
+//!
+//! What escapes it: SIGKILL; a fault while its signal is blocked; code that puts its own handlers in the place of these;
+//! a thread that ran before the client was installed with all signals blocked and overflows its stack. The supervisor
+//! ([`supervisor`](crate::supervisor)) catches all but the first.
+
+mod builder;
+mod heartbeat;
+mod linux;
+
+pub use builder::Builder;
+pub use heartbeat::Heartbeat;
+pub use linux::FirstChance;
+pub use minidump_record::{AnnotationError, MAX_ANNOTATIONS, MAX_KEY, MAX_VALUE};
+
+use crate::protocol::RequestKind;
+use crate::store::StoreError;
+use linux::monitor::Shared;
+use linux::state::{self, ANNOTATIONS, State};
+use linux::{sys, wish};
+use std::io;
+use std::path::PathBuf;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+/// Why a client could not be installed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum InstallError {
+    /// There is one.
+    #[error("a client is installed already")]
+    AlreadyInstalled,
+    /// Neither a dump directory nor a running handler was named.
+    #[error("neither a dump directory nor a running handler is named")]
+    NoDumpDirectory,
+    /// The dump directory cannot be used.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The handler could not be started.
+    #[error("cannot start the handler {}: {source}", program.display())]
+    Start {
+        /// Its program.
+        program: PathBuf,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+    /// No handler could be reached.
+    #[error("cannot connect to the handler at {}: {source}", path.display())]
+    Connect {
+        /// Where it should listen.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+    /// No connection could be made.
+    #[error("cannot make a connection for the handler: {source}")]
+    Connection {
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+    /// An annotation was refused.
+    #[error("cannot set the annotation {key}: {source}")]
+    Annotation {
+        /// Its key.
+        key: String,
+        /// Why.
+        #[source]
+        source: AnnotationError,
+    },
+    /// A signal handler or a thread could not be installed.
+    #[error("cannot install the handlers of signals: {source}")]
+    Hook {
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+}
+
+/// Why there is no dump of a program that goes on.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DumpError {
+    /// There is no handler, or it has gone.
+    #[error("there is no handler that could write a dump")]
+    NoHandler,
+    /// The handler said nothing for too long.
+    #[error("the handler does not answer")]
+    Silent,
+    /// The handler keeps no more dumps of this program for now.
+    #[error("the handler declined: {0}")]
+    Declined(String),
+    /// The handler could not dump it.
+    #[error("the handler failed: {0}")]
+    Failed(String),
+}
+
+/// The protection of this program against its crashes. There is one in a process. It stays until it is
+/// [stopped](Client::stop): dropping this value changes nothing.
+#[derive(Debug)]
+pub struct Client {
+    state: &'static State,
+    shared: Arc<Shared>,
+    monitor: Option<JoinHandle<()>>,
+}
+
+/// One client is installed or stopped at a time.
+fn turn() -> MutexGuard<'static, ()> {
+    static TURN: Mutex<()> = Mutex::new(());
+    TURN.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Client {
+    /// Begins to describe how the program wants to be protected.
+    pub fn builder() -> Builder {
+        Builder::default()
+    }
+
+    /// Sets an annotation, which each dump from now on will have: at any time, from any thread, and from signal
+    /// handlers.
+    ///
+    /// # Errors
+    /// It has no room. See [`AnnotationError`].
+    pub fn annotate(&self, key: &str, value: &str) -> Result<(), AnnotationError> {
+        ANNOTATIONS.set(key, value)
+    }
+
+    /// Removes an annotation. Returns whether it was there.
+    ///
+    /// # Errors
+    /// Another change is in the way. See [`AnnotationError`].
+    pub fn remove_annotation(&self, key: &str) -> Result<bool, AnnotationError> {
+        ANNOTATIONS.remove(key)
+    }
+
+    /// Has the handler dump this program, which goes on. Returns where the dump is. The calling thread comes first in it.
+    ///
+    /// # Errors
+    /// See [`DumpError`].
+    pub fn dump_without_crashing(&self, reason: &str) -> Result<PathBuf, DumpError> {
+        wish::dump(self.state, RequestKind::Dump, sys::thread_id(), reason)
+    }
+
+    /// Has the handler dump this program, which goes on, when the calling thread does not call
+    /// [`beat`](Heartbeat::beat) for `timeout`.
+    #[must_use = "the heartbeat ends when it is dropped"]
+    pub fn heartbeat(&self, timeout: Duration) -> Heartbeat {
+        heartbeat::Beats::add(&self.shared, timeout)
+    }
+
+    /// The process id of the handler, as this process sees it. `None` while none has said that it runs, and where it is
+    /// out of sight, in another pid namespace.
+    #[must_use]
+    pub fn handler_pid(&self) -> Option<u32> {
+        u32::try_from(self.state.channel.handler.load(Ordering::Acquire)).ok().filter(|pid| *pid > 0)
+    }
+
+    /// Ends the protection: the signal handlers of before are back, where nobody has installed others since, and the
+    /// handler ends when it has no other program to wait for.
+    pub fn stop(self) {
+        let _turn = turn();
+        self.state.previous.put_back();
+        #[cfg(target_os = "linux")]
+        linux::interpose::end();
+        state::clear();
+        self.shared.stop.store(true, Ordering::Release);
+        self.shared.wake();
+        if let Some(monitor) = self.monitor {
+            // It ends by itself; that it panicked is nothing to tell.
+            let _ = monitor.join();
+        }
+        let channel = &self.state.channel;
+        let ends = [&channel.control, &channel.theirs, &channel.reply[0], &channel.reply[1]];
+        for end in ends.map(|end| end.swap(-1, Ordering::AcqRel)).into_iter().filter(|end| *end >= 0) {
+            sys::close(end);
+        }
+        if let Some(fallback) = &self.state.fallback {
+            fallback.discard();
+        }
+    }
+}

@@ -1,0 +1,156 @@
+//! Requests that wait for their turn, and the threads that work at them.
+
+use super::peer::Peer;
+use super::socket;
+use crate::protocol::{Reply, ReplyKind, Request};
+use crate::wake::Waker;
+use std::collections::VecDeque;
+use std::os::fd::{AsRawFd as _, OwnedFd};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// Whoever waits for an answer.
+#[derive(Debug)]
+pub struct Asker(pub OwnedFd);
+
+impl Asker {
+    /// Answers, if the asker can take it.
+    pub fn tell(&self, kind: ReplyKind, text: impl Into<String>) {
+        socket::send(self.0.as_raw_fd(), &Reply { kind, text: text.into() }.encode());
+    }
+
+    /// Whether nobody waits any more.
+    pub fn has_gone(&self) -> bool {
+        socket::has_gone(self.0.as_raw_fd())
+    }
+}
+
+/// A request that was accepted.
+#[derive(Debug)]
+pub struct Job {
+    pub request: Request,
+    pub peer: Peer,
+    pub asker: Arc<Asker>,
+}
+
+/// What is to be done, and being done.
+#[derive(Debug)]
+pub struct Jobs {
+    state: Mutex<State>,
+    most_waiting: usize,
+    most_workers: usize,
+    waker: Arc<Waker>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    waiting: VecDeque<Job>,
+    /// Those who wait for an answer of a worker.
+    working: Vec<Arc<Asker>>,
+    workers: usize,
+}
+
+impl Jobs {
+    pub fn new(most_waiting: usize, most_workers: usize, waker: Arc<Waker>) -> Self {
+        Self { state: Mutex::default(), most_waiting, most_workers: most_workers.max(1), waker }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Adds a job. `Err` gives it back when there are too many: of one user no more than half, unless it is the server's.
+    pub fn add(&self, job: Job, is_own: bool) -> Result<(), Job> {
+        let mut state = self.lock();
+        let user = job.peer.sender.uid;
+        let of_user = state.waiting.iter().filter(|other| other.peer.sender.uid == user).count();
+        let is_greedy = !is_own && of_user >= self.most_waiting / 2;
+        if state.waiting.len() >= self.most_waiting || is_greedy {
+            return Err(job);
+        }
+        state.waiting.push_back(job);
+        Ok(())
+    }
+
+    /// Whether anything waits or is being worked at.
+    pub fn is_busy(&self) -> bool {
+        let state = self.lock();
+        !state.waiting.is_empty() || state.workers > 0
+    }
+
+    /// Tells all who wait that they are not forgotten.
+    pub fn reassure(&self) {
+        let askers: Vec<_> = {
+            let state = self.lock();
+            state.waiting.iter().map(|job| &job.asker).chain(&state.working).cloned().collect()
+        };
+        for asker in askers {
+            asker.tell(ReplyKind::Waiting, "");
+        }
+    }
+
+    /// Starts workers, as many as there is work for and the limit allows. `work` does one job.
+    pub fn start<'s, 'e>(
+        self: &Arc<Self>,
+        scope: &'s std::thread::Scope<'s, 'e>,
+        work: &'s (dyn Fn(Job) + Send + Sync),
+    ) {
+        while self.wants_worker() {
+            let worker = Worker(Arc::clone(self));
+            let thread = std::thread::Builder::new().name("dumper".into());
+            // Dropped with what it was to run, a worker is off the count again.
+            if let Err(error) = thread.spawn_scoped(scope, move || worker.run(work)) {
+                let Some(job) = self.lock().waiting.pop_front() else { return };
+                job.asker.tell(ReplyKind::Failed, format!("no thread can be made for the dump: {error}"));
+            }
+        }
+    }
+
+    /// Counts one more worker, if there is work for it.
+    fn wants_worker(&self) -> bool {
+        let mut state = self.lock();
+        let is_wanted = state.workers < self.most_workers
+            && state.workers < state.waiting.len().saturating_add(state.working.len());
+        state.workers = state.workers.saturating_add(usize::from(is_wanted));
+        is_wanted
+    }
+}
+
+/// A thread that works. Its end, however it comes, is counted.
+struct Worker(Arc<Jobs>);
+
+impl Worker {
+    fn run(&self, work: &(dyn Fn(Job) + Send + Sync)) {
+        while let Some(job) = self.next() {
+            let asker = Arc::clone(&job.asker);
+            let _working = Working { jobs: &self.0, asker };
+            work(job);
+        }
+    }
+
+    fn next(&self) -> Option<Job> {
+        let mut state = self.0.lock();
+        let job = state.waiting.pop_front()?;
+        state.working.push(Arc::clone(&job.asker));
+        Some(job)
+    }
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        let mut state = self.0.lock();
+        state.workers = state.workers.saturating_sub(1);
+        drop(state);
+        self.0.waker.wake();
+    }
+}
+
+struct Working<'j> {
+    jobs: &'j Jobs,
+    asker: Arc<Asker>,
+}
+
+impl Drop for Working<'_> {
+    fn drop(&mut self) {
+        self.jobs.lock().working.retain(|other| !Arc::ptr_eq(other, &self.asker));
+    }
+}
