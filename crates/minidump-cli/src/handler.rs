@@ -3,10 +3,10 @@
 use crate::args::{HandlerArguments, LimitArguments};
 use crate::exit::Failure;
 use crate::{directory, options, text};
-use minidump_handler::server::{Event, Server, detach};
+use minidump_handler::server::{Event, Server};
 use minidump_handler::store::{Limits, Store};
 use std::io;
-use std::os::fd::AsFd as _;
+use std::os::fd::{AsFd as _, OwnedFd};
 use std::time::Duration;
 
 const SECONDS_PER_DAY: u64 = 24 * 60 * 60;
@@ -37,12 +37,10 @@ pub fn run(arguments: &HandlerArguments) -> Result<(), Failure> {
     told.map_err(|error| Failure::Failed(format!("{error}; raise the limit of open files (ulimit -n)")))
 }
 
-/// The connection of the client that has started this program, which this program leaves.
-fn inherited() -> Result<std::os::fd::OwnedFd, Failure> {
+/// The connection of the client that has started this program.
+fn inherited() -> Result<OwnedFd, Failure> {
     let connection = io::stdin().as_fd().try_clone_to_owned();
-    let connection = connection.map_err(|error| Failure::Failed(format!("the standard input is closed: {error}")))?;
-    detach().map_err(|error| Failure::Failed(format!("cannot make a process: {error}; check its limits (ulimit -u)")))?;
-    Ok(connection)
+    connection.map_err(|error| Failure::Failed(format!("the standard input is closed: {error}; clients start this")))
 }
 
 fn tell(event: &Event<'_>) {

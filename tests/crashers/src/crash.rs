@@ -62,8 +62,8 @@ pub fn crash(arguments: &Arguments) {
     };
     if setting != Setting::WithLibraryHandlers {
         default_fault_handling();
-        crate::protect::if_wanted();
     }
+    crate::protect::if_wanted();
     if setting != Setting::Alone {
         stand_by(2);
     }

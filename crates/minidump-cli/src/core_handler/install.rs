@@ -53,8 +53,11 @@ pub fn install_socket(sysctl: &Sysctl, path: &Path, pass_to: Option<&str>) -> Re
     with(true).or_else(|_| with(false))
 }
 
-/// The kernel follows no symbolic link to the socket.
-fn without_links(path: &Path) -> Result<PathBuf, String> {
+/// The path of a socket without symbolic links, which the kernel does not follow on its way there.
+///
+/// # Errors
+/// When there is no such folder, in a sentence.
+pub fn without_links(path: &Path) -> Result<PathBuf, String> {
     let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else { return Ok(path.to_path_buf()) };
     let folder = folder.canonicalize().map_err(|error| format!("{}: {error}", folder.display()))?;
     Ok(folder.join(name))

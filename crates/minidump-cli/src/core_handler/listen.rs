@@ -1,6 +1,6 @@
 //! `--listen`: a process that stays, and serves the kernel's coredump socket.
 
-use super::install::prepared;
+use super::install::{prepared, without_links};
 use super::socket;
 use super::state::{check_private, check_way};
 use crate::args::CoreHandlerArguments;
@@ -35,15 +35,16 @@ pub fn run(path: &Path, arguments: &CoreHandlerArguments) -> Result<(), Failure>
     let directory = arguments.dumps.clone().unwrap_or_else(|| PathBuf::from(USUAL_DIRECTORY));
     let directory = prepared(&directory).map_err(Failure::Failed)?;
     coredump_socket::make_no_core_of_this_process().map_err(failed)?;
-    let listener = listener(path).map_err(Failure::Failed)?;
+    let (path, listener) = listener(path).map_err(Failure::Failed)?;
     let sentence = format!("crashes that come to {} are dumped to {}", path.display(), directory.display());
     text::complain("", &sentence);
-    let mut start = |connection: &UnixStream| worker(path, &directory, arguments, connection);
+    let mut start = |connection: &UnixStream| worker(&path, &directory, arguments, connection);
     let mut tell = |sentence: &str| text::complain("error", sentence);
     Err(failed(coredump_socket::serve(&listener, MOST, &mut start, &mut tell)))
 }
 
-fn listener(path: &Path) -> Result<UnixListener, String> {
+/// The socket, and its path without symbolic links.
+fn listener(path: &Path) -> Result<(PathBuf, UnixListener), String> {
     let failed = |error: io::Error| match error.kind() {
         io::ErrorKind::AddrInUse => {
             format!("somebody serves {} already, or it is no socket; choose another path", path.display())
@@ -53,12 +54,14 @@ fn listener(path: &Path) -> Result<UnixListener, String> {
     socket::check(path)?;
     let folder = path.parent().unwrap_or(Path::new("/"));
     fs::DirBuilder::new().recursive(true).mode(0o755).create(folder).map_err(failed)?;
-    check_private(folder)?;
-    check_way(path)?;
-    match coredump_socket::activated(path).map_err(failed)? {
-        Some(listener) => Ok(listener),
-        None => coredump_socket::listen(path).map_err(failed),
-    }
+    let path = without_links(path)?;
+    check_private(path.parent().unwrap_or(Path::new("/")))?;
+    check_way(&path)?;
+    let listener = match coredump_socket::activated(&path).map_err(failed)? {
+        Some(listener) => listener,
+        None => coredump_socket::listen(&path).map_err(failed)?,
+    };
+    Ok((path, listener))
 }
 
 /// Starts this program again for one crash: one that goes wrong or takes too much costs no other, and all of its memory

@@ -3,22 +3,25 @@
 use super::linux::fallback::Fallback;
 use super::linux::message::About;
 use super::linux::monitor::{self, Shared, Source};
+use super::linux::region::Region;
 use super::linux::signals::Previous;
 use super::linux::start::{self, Program};
 use super::linux::state::{self, ANNOTATIONS, Channel, State};
 use super::linux::{FirstChance, forks, stacks};
 use super::{Client, InstallError};
-use crate::store::{Limits, Metadata, Store};
+use crate::store::{Limits, Metadata, Reserved, Store};
 use crate::wake::Waker;
-use minidump_record::{MEMORY_SIZE, Recorder};
 use std::ffi::OsString;
-use std::os::fd::IntoRawFd as _;
+use std::mem::ManuallyDrop;
+use std::os::fd::{AsFd as _, IntoRawFd as _};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::PathBuf;
-use std::process::Child;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
+
+/// Bytes of what a crash needs: the recorder's memory, and texts.
+const REGION: usize = 512 << 10;
 
 /// How a program wants to be protected. Made by [`Client::builder`].
 #[derive(Debug, Clone)]
@@ -135,21 +138,24 @@ impl Builder {
         for (key, value) in &self.annotations {
             ANNOTATIONS.set(key, value).map_err(|source| InstallError::Annotation { key: key.clone(), source })?;
         }
-        let fallback = self.fallback()?;
-        let waker = Waker::new().map_err(|source| InstallError::Connection { source })?;
-        let Reached { channel, source, starting } = self.reach()?;
-        let state: &'static State = Box::leak(Box::new(State {
-            channel,
-            fallback,
-            previous: Previous::look_up(),
-            about: About {
-                version: self.version,
-                attachments: self.attachments.iter().map(|path| path.as_os_str().as_bytes().to_vec()).collect(),
-            },
-            patience_ms: u64::try_from(self.patience.as_millis()).unwrap_or(u64::MAX),
-            first_chance: self.first_chance,
-            ask_yama: asks_yama(),
-        }));
+        let failed = |source| InstallError::Connection { source };
+        let mut region = Region::new(REGION).map_err(failed)?;
+        let (fallback, reserved) = self.fallback(&mut region)?;
+        let waker = Waker::new().map_err(failed)?;
+        let attachments = self.attachments.iter().map(|path| path.as_os_str().as_bytes());
+        let about = About::new(&mut region, &self.version, attachments).map_err(failed)?;
+        let (channel, source) = self.reach()?;
+        let state: &'static State = region
+            .put(State {
+                channel,
+                fallback,
+                previous: Previous::look_up(),
+                about,
+                patience_ms: u64::try_from(self.patience.as_millis()).unwrap_or(u64::MAX),
+                first_chance: self.first_chance,
+                ask_yama: asks_yama(),
+            })
+            .map_err(failed)?;
         let shared = Arc::new(Shared { beats: Default::default(), stop: AtomicBool::new(false), waker });
         state::set(state);
         forks::watch();
@@ -162,10 +168,10 @@ impl Builder {
         }
         let hooked = state.previous.replace();
         let monitor = match source {
-            Some(source) => Some(monitor::spawn(state, Arc::clone(&shared), source, starting)),
+            Some(source) => Some(monitor::spawn(state, Arc::clone(&shared), source)),
             None => None,
         };
-        let client = Client { state, shared, monitor: None };
+        let client = Client { state, shared, monitor: None, reserved: ManuallyDrop::new(reserved) };
         // From here on dropping the client is not enough to take it back.
         let failed = hooked.err().or_else(|| monitor.as_ref()?.as_ref().err().map(copy));
         if let Some(source) = failed {
@@ -175,8 +181,8 @@ impl Builder {
         Ok(Client { monitor: monitor.and_then(Result::ok), ..client })
     }
 
-    fn fallback(&self) -> Result<Option<Fallback>, InstallError> {
-        let Some(directory) = &self.dump_dir else { return Ok(None) };
+    fn fallback(&self, region: &mut Region) -> Result<(Option<Fallback>, Option<Reserved>), InstallError> {
+        let Some(directory) = &self.dump_dir else { return Ok((None, None)) };
         let store = Store::open(directory, Limits::none())?;
         let executable = std::env::current_exe().unwrap_or_default();
         let mut metadata = Metadata::now(executable.to_string_lossy());
@@ -185,35 +191,26 @@ impl Builder {
         metadata.reason = "the program ended before it could say why".into();
         metadata.pid = Some(std::process::id());
         let reserved = store.reserve(&metadata)?;
-        let memory = Box::leak(vec![0; MEMORY_SIZE].into_boxed_slice());
-        let recorder = Recorder::new(memory);
-        Ok(recorder.map(|recorder| Fallback::new(recorder, reserved, &metadata)))
+        let fallback = Fallback::new(region, &reserved, &metadata);
+        Ok((fallback.map_err(|source| InstallError::Connection { source })?, Some(reserved)))
     }
 
     /// Finds the handler.
-    fn reach(&self) -> Result<Reached, InstallError> {
+    fn reach(&self) -> Result<(Channel, Option<Source>), InstallError> {
         if let Some(path) = &self.socket {
             let control = start::connect(path)?.into_raw_fd();
-            let source = Some(Source::Listens(path.clone()));
-            return Ok(Reached { channel: Channel::new(control, -1), source, starting: None });
+            return Ok((Channel::new(control, -1), Some(Source::Listens(path.clone()))));
         }
         let (Some(path), Some(dump_dir)) = (&self.handler, &self.dump_dir) else {
-            return Ok(Reached { channel: Channel::new(-1, -1), source: None, starting: None });
+            return Ok((Channel::new(-1, -1), None));
         };
-        let arguments = self.arguments.clone();
         let dump_dir = std::path::absolute(dump_dir).unwrap_or_else(|_| dump_dir.clone());
-        let program = Program { path: path.clone(), dump_dir, arguments };
+        let program = Program { path: path.clone(), dump_dir, arguments: self.arguments.clone() };
         let [control, theirs] = start::connection()?;
-        let starting = program.start(std::os::fd::AsFd::as_fd(&theirs))?;
+        program.start(theirs.as_fd())?;
         let channel = Channel::new(control.into_raw_fd(), theirs.into_raw_fd());
-        Ok(Reached { channel, source: Some(Source::Started(program)), starting: Some(starting) })
+        Ok((channel, Some(Source::Started(program))))
     }
-}
-
-struct Reached {
-    channel: Channel,
-    source: Option<Source>,
-    starting: Option<Child>,
 }
 
 fn copy(error: &std::io::Error) -> std::io::Error {

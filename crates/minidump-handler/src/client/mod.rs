@@ -41,11 +41,13 @@ pub use linux::FirstChance;
 pub use minidump_record::{AnnotationError, MAX_ANNOTATIONS, MAX_KEY, MAX_VALUE};
 
 use crate::protocol::RequestKind;
-use crate::store::StoreError;
+use crate::store::{Reserved, StoreError};
+use linux::fallback::Fallback;
 use linux::monitor::Shared;
 use linux::state::{self, ANNOTATIONS, State};
 use linux::{sys, wish};
 use std::io;
+use std::mem::ManuallyDrop;
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -133,6 +135,8 @@ pub struct Client {
     state: &'static State,
     shared: Arc<Shared>,
     monitor: Option<JoinHandle<()>>,
+    /// Files for a dump of its own, which stay when this value goes.
+    reserved: ManuallyDrop<Option<Reserved>>,
 }
 
 /// One client is installed or stopped at a time.
@@ -205,8 +209,8 @@ impl Client {
         for end in ends.map(|end| end.swap(-1, Ordering::AcqRel)).into_iter().filter(|end| *end >= 0) {
             sys::close(end);
         }
-        if let Some(fallback) = &self.state.fallback {
-            fallback.discard();
+        if self.state.fallback.as_ref().is_some_and(Fallback::give_up) {
+            drop(ManuallyDrop::into_inner(self.reserved));
         }
     }
 }

@@ -9,6 +9,7 @@
 //! What the kernel says and expects is in <linux/coredump.h> and <linux/pidfd.h>, and in its fs/coredump.c.
 
 mod children;
+mod idle;
 mod listener;
 mod own_crash;
 mod peer;

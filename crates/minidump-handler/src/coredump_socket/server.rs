@@ -2,6 +2,7 @@
 
 use super::Peer;
 use super::children::{Children, PAUSE};
+use super::idle::give_back_program_memory;
 use std::io;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::process::Child;
@@ -13,7 +14,7 @@ const ATTEMPTS: u32 = 100;
 /// this returns. No more than `most` run at a time; further crashed processes wait in the queue. `tell` gets a sentence
 /// for each crash that is lost. A peer whose core is not being taken is turned away at once, unheard.
 ///
-/// Nothing is kept between crashes, so idle this costs what the program costs.
+/// Nothing is kept between crashes: no thread, no process, and of the program's file only what the waiting needs.
 ///
 /// Returns only when that can no longer be done.
 pub fn serve(
@@ -26,7 +27,11 @@ pub fn serve(
     if let Err(error) = listener.set_nonblocking(true) {
         return error;
     }
+    let mut has_worked = true;
     loop {
+        if std::mem::replace(&mut has_worked, children.len() > 0) && children.len() == 0 {
+            give_back_program_memory();
+        }
         let free = Some(listener).filter(|_| children.len() < most);
         let done = children.wait(free, None).and_then(|is_ready| match free.filter(|_| is_ready) {
             Some(listener) => accept(listener, &mut children, start, tell),

@@ -43,6 +43,20 @@ impl<'b> MessageWriter<'b> {
         whole
     }
 
+    /// Appends fields that another message had. Whether they had room.
+    pub fn append(&mut self, fields: &[u8]) -> bool {
+        let whole = self.copy(self.length, fields);
+        if whole {
+            self.length = self.length.saturating_add(fields.len());
+        }
+        whole
+    }
+
+    /// The fields so far.
+    pub fn fields(&self) -> &[u8] {
+        self.buffer.get(HEADER..self.length).unwrap_or(&[])
+    }
+
     /// The message, its length entered.
     pub fn finish(mut self) -> &'b [u8] {
         let told = u32::try_from(self.length).unwrap_or(u32::MAX).to_le_bytes();

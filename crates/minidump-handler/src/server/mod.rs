@@ -23,13 +23,11 @@
 
 mod attachments;
 mod capture;
-mod detach;
 mod jobs;
 mod peer;
 mod socket;
 
 pub use attachments::FIRST_STREAM as FIRST_ATTACHMENT_STREAM;
-pub use detach::detach;
 pub(crate) use socket::{connect, receive};
 
 use crate::protocol::{MOST_BYTES, Reply, ReplyKind, Request};

@@ -107,7 +107,7 @@ fn ask(job: &Job<'_>) -> bool {
     let (Some(request), Some(answer)) = (REQUEST.take(), ANSWER.take()) else { return false };
     let Job { state, signal, .. } = job;
     let control = state.channel.control.load(Ordering::Acquire);
-    let message = message::of_crash(request, signal, &state.about, &ANNOTATIONS);
+    let message = message::of_crash(request, signal, state.about, &ANNOTATIONS);
     let is_settled = match message {
         Some(message) if control >= 0 => exchange_with(state, control, message, answer),
         _ => false,

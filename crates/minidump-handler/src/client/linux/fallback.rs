@@ -2,32 +2,39 @@
 #![expect(unsafe_code, reason = "system calls with descriptors and names that were prepared")]
 
 use super::message::Signal;
+use super::region::Region;
 use super::state::METADATA;
 use super::sys;
 use crate::store::{Id, Metadata, Reserved};
 use libc::{c_int, pid_t};
-use minidump_record::{Annotations, Context, Crash, Recorder};
+use minidump_record::{Annotations, Context, Crash, MEMORY_SIZE, Recorder};
 use std::ffi::CStr;
 use std::fmt::Write as _;
+use std::io;
 use std::os::fd::AsRawFd as _;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Bytes of the metadata that are written at most: those of the longest annotations, each byte of which may take six.
 pub const MOST_METADATA: usize = 256 << 10;
 
-/// What was prepared.
+/// What was prepared. Nothing of it is on the heap.
 #[derive(Debug)]
 pub struct Fallback {
     recorder: Recorder,
-    reserved: Reserved,
-    /// The process that reserved it; its children make files of their own.
+    /// The files that were reserved.
+    files: Files,
+    /// The directories `new` and `pending`.
+    new: c_int,
+    pending: c_int,
+    /// The process that reserved them; its children make files of their own.
     owner: pid_t,
     is_used: AtomicBool,
     /// The metadata as far as they are known ahead: a JSON object but for its last brace.
-    known: String,
+    known: &'static [u8],
 }
 
-/// The files of a dump, and the name that it will have.
+/// The files of a dump.
+#[derive(Debug, Clone, Copy)]
 struct Files {
     dump: c_int,
     metadata: c_int,
@@ -40,13 +47,14 @@ struct Files {
 type Name = Text<96>;
 
 /// A text in a place of its own.
-pub struct Text<const SIZE: usize> {
+#[derive(Debug, Clone, Copy)]
+struct Text<const SIZE: usize> {
     bytes: [u8; SIZE],
     length: usize,
 }
 
 impl<const SIZE: usize> Text<SIZE> {
-    pub fn new() -> Self {
+    fn new() -> Self {
         Self { bytes: [0; SIZE], length: 0 }
     }
 
@@ -68,21 +76,28 @@ impl<const SIZE: usize> std::fmt::Write for Text<SIZE> {
 }
 
 impl Fallback {
-    pub fn new(recorder: Recorder, reserved: Reserved, metadata: &Metadata) -> Self {
-        Self {
+    /// Prepares for the dump whose files were `reserved`, which stay open as long as the process lives.
+    pub fn new(region: &mut Region, reserved: &Reserved, metadata: &Metadata) -> io::Result<Option<Self>> {
+        let Some(recorder) = Recorder::new(region.take(MEMORY_SIZE)?) else { return Ok(None) };
+        let mut names = [Name::new(), Name::new()];
+        for (to, from) in names.iter_mut().zip([&reserved.dump_name, &reserved.metadata_name]) {
+            to.write_str(from).map_err(io::Error::other)?;
+        }
+        let (dump, metadata_file) = (reserved.dump.as_raw_fd(), reserved.metadata.as_raw_fd());
+        Ok(Some(Self {
             recorder,
-            reserved,
+            files: Files { dump, metadata: metadata_file, names, is_own: true },
+            new: reserved.new.as_raw_fd(),
+            pending: reserved.pending.as_raw_fd(),
             owner: sys::process_id(),
             is_used: AtomicBool::new(false),
-            known: known(metadata),
-        }
+            known: region.copy(known(metadata).as_bytes())?,
+        }))
     }
 
-    /// Removes what was reserved, if this process has reserved it and not used it.
-    pub fn discard(&self) {
-        if sys::process_id() == self.owner && !self.is_used.swap(true, Ordering::AcqRel) {
-            self.reserved.discard();
-        }
+    /// Takes what was reserved, to remove it, if this process has reserved it and not used it.
+    pub fn give_up(&self) -> bool {
+        sys::process_id() == self.owner && !self.is_used.swap(true, Ordering::AcqRel)
     }
 
     /// Writes the dump. Whether there is one now, be it only its beginning.
@@ -112,14 +127,10 @@ impl Fallback {
 
     /// Those that were prepared, if they are this process's; else new ones.
     fn files(&self, pid: pid_t) -> Option<Files> {
-        let mut names = [Name::new(), Name::new()];
         if pid == self.owner && !self.is_used.swap(true, Ordering::AcqRel) {
-            let [dump, metadata] = &mut names;
-            dump.write_str(&self.reserved.dump_name).ok()?;
-            metadata.write_str(&self.reserved.metadata_name).ok()?;
-            let fds = (self.reserved.dump.as_raw_fd(), self.reserved.metadata.as_raw_fd());
-            return Some(Files { dump: fds.0, metadata: fds.1, names, is_own: true });
+            return Some(self.files);
         }
+        let mut names = [Name::new(), Name::new()];
         self.name(&mut names, pid)?;
         let [dump, metadata] = [self.create(&names[0]), self.create(&names[1])];
         // SAFETY: a descriptor of ours. Where the lock cannot be had, the file is as it is.
@@ -139,7 +150,7 @@ impl Fallback {
         let Some(name) = name.as_c() else { return -1 };
         let flags = libc::O_CREAT | libc::O_EXCL | libc::O_RDWR | libc::O_CLOEXEC | libc::O_NOFOLLOW;
         // SAFETY: the directory is open, and the name ends with zero.
-        unsafe { libc::openat(self.reserved.new.as_raw_fd(), name.as_ptr(), flags, 0o600) }
+        unsafe { libc::openat(self.new, name.as_ptr(), flags, 0o600) }
     }
 
     /// Writes the metadata. What cannot be written is left as it was.
@@ -153,7 +164,7 @@ impl Fallback {
     ) {
         let Some(scratch) = METADATA.take() else { return };
         let mut json = Json { bytes: scratch, length: 0, whole: true };
-        json.raw(&self.known);
+        json.raw(std::str::from_utf8(self.known).unwrap_or("{\"version\":1"));
         let name = signal_name(signal.number);
         let _ = write!(
             json,
@@ -195,7 +206,7 @@ impl Fallback {
             Some(()) if files.is_own => &now,
             _ => &files.names,
         };
-        let (new, pending) = (self.reserved.new.as_raw_fd(), self.reserved.pending.as_raw_fd());
+        let (new, pending) = (self.new, self.pending);
         for (from, to) in files.names.iter().zip(to).rev() {
             let (Some(from), Some(to)) = (from.as_c(), to.as_c()) else { return };
             // SAFETY: open directories, and names that end with zero.

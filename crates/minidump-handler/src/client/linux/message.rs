@@ -1,11 +1,12 @@
 //! The account of a crash, as its signal handler makes it.
 #![expect(unsafe_code, reason = "what the kernel hands to signal handlers")]
 
+use super::region::Region;
 use super::sys;
-use crate::protocol::{MessageWriter, RequestKind, tag};
+use crate::protocol::{MOST_BYTES, MessageWriter, RequestKind, tag};
 use libc::c_void;
 use minidump_record::{Annotations, REGISTER_COUNT};
-use std::ptr;
+use std::{io, ptr};
 
 /// What a signal handler was given.
 #[derive(Debug, Clone, Copy)]
@@ -107,7 +108,7 @@ fn part<const SIZE: usize>(bytes: &[u8], at: usize) -> [u8; SIZE] {
 pub fn of_crash<'b>(
     buffer: &'b mut [u8],
     signal: &Signal,
-    about: &About,
+    about: About,
     annotations: &Annotations,
 ) -> Option<&'b [u8]> {
     let mut writer = MessageWriter::new(buffer, RequestKind::Crash as u16)?;
@@ -130,7 +131,7 @@ pub fn of_wish<'b>(
     buffer: &'b mut [u8],
     kind: RequestKind,
     (thread, reason): (i32, &str),
-    about: &About,
+    about: About,
     annotations: &Annotations,
 ) -> Option<&'b [u8]> {
     let mut writer = MessageWriter::new(buffer, kind as u16)?;
@@ -140,21 +141,30 @@ pub fn of_wish<'b>(
     Some(writer.finish())
 }
 
-/// What a program said of itself when it installed the client.
-#[derive(Debug, Default)]
-pub struct About {
-    pub version: String,
-    pub attachments: Vec<Vec<u8>>,
-}
+/// What a program said of itself when it installed the client: fields of a message.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct About(&'static [u8]);
 
 impl About {
-    fn append(&self, writer: &mut MessageWriter<'_>, annotations: &Annotations) {
-        if !self.version.is_empty() {
-            writer.field(tag::VERSION, &[self.version.as_bytes()]);
+    /// Makes the fields, in memory of `region`.
+    pub fn new<'p>(
+        region: &mut Region,
+        version: &str,
+        attachments: impl Iterator<Item = &'p [u8]>,
+    ) -> io::Result<Self> {
+        let mut buffer = vec![0; MOST_BYTES / 2];
+        let Some(mut writer) = MessageWriter::new(&mut buffer, 0) else { return Ok(Self::default()) };
+        if !version.is_empty() {
+            writer.field(tag::VERSION, &[version.as_bytes()]);
         }
-        for path in &self.attachments {
+        for path in attachments {
             writer.field(tag::ATTACHMENT, &[path]);
         }
+        Ok(Self(region.copy(writer.fields())?))
+    }
+
+    fn append(self, writer: &mut MessageWriter<'_>, annotations: &Annotations) {
+        writer.append(self.0);
         annotations.for_each(|key, value| {
             writer.field(tag::ANNOTATION, &[key, &[0], value]);
         });

@@ -8,6 +8,7 @@ pub mod forks;
 pub mod interpose;
 pub mod message;
 pub mod monitor;
+pub mod region;
 pub mod signals;
 pub mod stacks;
 pub mod start;

@@ -10,7 +10,6 @@ use libc::c_int;
 use std::io;
 use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd};
 use std::path::PathBuf;
-use std::process::Child;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -48,15 +47,14 @@ impl Shared {
     }
 }
 
-/// Starts the thread. `starting` is the process that makes the first handler.
+/// Starts the thread.
 pub fn spawn(
     state: &'static State,
     shared: Arc<Shared>,
     source: Source,
-    starting: Option<Child>,
 ) -> io::Result<std::thread::JoinHandle<()>> {
     let now = Instant::now();
-    let monitor = Monitor { state, shared, source, starting, handler: None, since: now, pause: FIRST_PAUSE };
+    let monitor = Monitor { state, shared, source, handler: None, since: now, pause: FIRST_PAUSE };
     // The program's signals are not for this thread: it inherits a mask of all but the faults.
     let masked = sys::block_signals();
     let thread = std::thread::Builder::new()
@@ -71,8 +69,6 @@ struct Monitor {
     state: &'static State,
     shared: Arc<Shared>,
     source: Source,
-    /// The process that makes the handler, until it has been waited for.
-    starting: Option<Child>,
     /// The handler that runs.
     handler: Option<OwnedFd>,
     /// Since when it runs, or is being waited for.
@@ -126,10 +122,6 @@ impl Monitor {
                 self.state.channel.handler.store(pid, Ordering::Release);
                 self.handler = sys::open_process(pid);
                 self.since = Instant::now();
-                if let Some(mut starting) = self.starting.take() {
-                    // Where the program takes all its children, it has been taken.
-                    let _ = starting.wait();
-                }
             }
             Ok(Some(_)) => {}
             // The end of a connection that another program keeps.
@@ -149,16 +141,14 @@ impl Monitor {
         self.state.channel.handler.store(0, Ordering::Release);
         let ran = self.handler.take().is_some() && self.since.elapsed() >= RAN;
         self.pause = if ran { FIRST_PAUSE } else { (self.pause * 2).min(LONGEST_PAUSE) };
-        if let Some(mut starting) = self.starting.take() {
-            let _ = starting.wait();
-        }
         if !ran && !self.rest() {
             return;
         }
         match &self.source {
             Source::Started(program) => {
                 let theirs = self.state.channel.theirs.load(Ordering::Acquire);
-                self.starting = borrow(theirs).and_then(|theirs| program.start(theirs).ok());
+                // One that cannot be started is overdue after a while.
+                let _ = borrow(theirs).map(|theirs| program.start(theirs));
             }
             Source::Listens(path) => {
                 if let Ok(new) = start::connect(path) {

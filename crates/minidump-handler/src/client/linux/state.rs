@@ -14,7 +14,8 @@ use std::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, Ordering};
 /// What the program says of itself, whoever sets it.
 pub static ANNOTATIONS: Annotations = Annotations::new();
 
-/// The state of the client that is installed; it is never freed, for a signal handler may have it at any time.
+/// The state of the client that is installed, away from the heap; it is never freed, for a signal handler may have it at any
+/// time.
 static CURRENT: AtomicPtr<State> = AtomicPtr::new(std::ptr::null_mut());
 
 /// Bytes of the stack on which a crash is reported.

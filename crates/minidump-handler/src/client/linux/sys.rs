@@ -227,6 +227,17 @@ pub fn open_process(pid: pid_t) -> Option<OwnedFd> {
     }
 }
 
+/// Blocks all signals in the calling thread. Returns what was blocked before.
+pub fn block_all_signals() -> libc::sigset_t {
+    // SAFETY: all zeros are a set, and the calls write sets of this thread.
+    unsafe {
+        let (mut all, mut before): (libc::sigset_t, libc::sigset_t) = (zeroed(), zeroed());
+        libc::sigfillset(&raw mut all);
+        libc::pthread_sigmask(libc::SIG_BLOCK, &raw const all, &raw mut before);
+        before
+    }
+}
+
 /// Blocks all signals but faults in the calling thread. Returns what was blocked before.
 pub fn block_signals() -> libc::sigset_t {
     // SAFETY: all zeros are a set, and the calls write sets of this thread.

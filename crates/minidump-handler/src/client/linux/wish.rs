@@ -18,7 +18,7 @@ pub fn dump(state: &State, kind: RequestKind, thread: i32, reason: &str) -> Resu
     let control = state.channel.control.load(Ordering::Acquire);
     let pair = sys::pair().filter(|_| control >= 0).ok_or(DumpError::NoHandler)?;
     let mut request = vec![0; MOST_BYTES];
-    let message = message::of_wish(&mut request, kind, (thread, reason), &state.about, &ANNOTATIONS);
+    let message = message::of_wish(&mut request, kind, (thread, reason), state.about, &ANNOTATIONS);
     let message = message.ok_or(DumpError::NoHandler)?;
     let was_dumpable = sys::allow_tracing(state.channel.handler.load(Ordering::Acquire), state.ask_yama);
     let mut answer = vec![0; 32 << 10];
