@@ -168,6 +168,29 @@ fn without_a_limit_the_core_alone_is_enough() {
 }
 
 #[test]
+fn a_core_limit_of_zero_loses_no_crash_and_one_of_a_byte_is_the_kernels_own_mark() {
+    let test = "a_core_limit_of_zero_loses_no_crash_and_one_of_a_byte_is_the_kernels_own_mark";
+    let Some(installed) = Installed::new(test, &[]) else { return };
+    for (limit, is_dumped) in [(0, true), (1, false)] {
+        let mut command = Command::new("prlimit");
+        command.arg(format!("--core={limit}")).arg(programs::crasher()).args(["crash", "null"]);
+        let mut process = Guarded::start(command.stdin(Stdio::null()).stdout(Stdio::null()));
+        assert_eq!(process.wait("a crasher").signal(), Some(libc::SIGSEGV));
+        assert_eq!(installed.find(process.pid()).is_some(), is_dumped, "a limit of {limit} bytes");
+    }
+}
+
+#[test]
+fn a_signal_that_makes_no_core_leaves_no_dump() {
+    let Some(installed) = Installed::new("a_signal_that_makes_no_core_leaves_no_dump", &[]) else { return };
+    for signal in [libc::SIGKILL, libc::SIGTERM, libc::SIGALRM] {
+        let mut target = Target::start(["threads", "2"]);
+        kill(&mut target, signal);
+        assert!(installed.find(target.pid()).is_none(), "signal {signal}");
+    }
+}
+
+#[test]
 fn a_core_goes_on_byte_for_byte_and_a_failing_successor_costs_no_dump() {
     let test = "a_core_goes_on_byte_for_byte_and_a_failing_successor_costs_no_dump";
     let Some(installed) = Installed::new(test, &[]) else { return };

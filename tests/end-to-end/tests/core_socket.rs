@@ -2,7 +2,7 @@
 //!
 //! As those of `core_handler`, these tests set `kernel.core_pattern` of the machine, one at a time.
 #![cfg(all(target_os = "linux", target_arch = "x86_64"))]
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "helpers of tests fail the test")]
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail the test")]
 
 use end_to_end::core_pattern::{Installed, LIMIT, Machine, PATTERN, SUID_DUMPABLE, crash_of};
 use end_to_end::crash_matrix::{Crash, Way, check};

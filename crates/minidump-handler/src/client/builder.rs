@@ -31,7 +31,6 @@ pub struct Builder {
     handler: Option<PathBuf>,
     socket: Option<PathBuf>,
     arguments: Vec<OsString>,
-    version: String,
     attachments: Vec<PathBuf>,
     annotations: Vec<(String, String)>,
     patience: Duration,
@@ -46,7 +45,6 @@ impl Default for Builder {
             handler: None,
             socket: None,
             arguments: Vec::new(),
-            version: String::new(),
             attachments: Vec::new(),
             annotations: Vec::new(),
             patience: Duration::from_secs(2),
@@ -83,10 +81,9 @@ impl Builder {
         self
     }
 
-    /// The version of the program, kept with each dump.
-    pub fn version(mut self, version: impl Into<String>) -> Self {
-        self.version = version.into();
-        self
+    /// The version of the program: the annotation `version`.
+    pub fn version(self, version: impl Into<String>) -> Self {
+        self.annotation("version", version)
     }
 
     /// A file to be kept with each dump, read when the program crashes. At most 64 of them.
@@ -143,7 +140,7 @@ impl Builder {
         let (fallback, reserved) = self.fallback(&mut region)?;
         let waker = Waker::new().map_err(failed)?;
         let attachments = self.attachments.iter().map(|path| path.as_os_str().as_bytes());
-        let about = About::new(&mut region, &self.version, attachments).map_err(failed)?;
+        let about = About::new(&mut region, attachments).map_err(failed)?;
         let (channel, source) = self.reach()?;
         let state: &'static State = region
             .put(State {

@@ -15,14 +15,12 @@ pub mod tag {
     pub const REGISTERS: u16 = 3;
     /// Floating-point and vector registers at the crash, as XSAVE writes them in its standard format; at least 512 bytes.
     pub const XSAVE: u16 = 4;
-    /// The version of the program, a text.
-    pub const VERSION: u16 = 5;
     /// An annotation: key, a zero byte, value.
-    pub const ANNOTATION: u16 = 6;
+    pub const ANNOTATION: u16 = 5;
     /// The path of a file to be kept with the dump.
-    pub const ATTACHMENT: u16 = 7;
+    pub const ATTACHMENT: u16 = 6;
     /// Why a dump is asked for, a text.
-    pub const REASON: u16 = 8;
+    pub const REASON: u16 = 7;
 }
 
 /// The most annotations and attachments of a request; more are passed over.
@@ -50,7 +48,6 @@ pub struct Request {
     /// The thread to blame, by the number it has in its own pid namespace.
     pub thread: i32,
     pub crash: Option<Frame>,
-    pub version: Option<String>,
     pub annotations: Vec<(String, String)>,
     pub attachments: Vec<PathBuf>,
     pub reason: Option<String>,
@@ -89,7 +86,6 @@ struct Partial {
     siginfo: Option<[u8; 128]>,
     registers: Option<[u64; 23]>,
     xsave: Vec<u8>,
-    version: Option<String>,
     annotations: Vec<(String, String)>,
     attachments: Vec<PathBuf>,
     reason: Option<String>,
@@ -108,7 +104,6 @@ impl Partial {
             // The processor's own layout is checked by those who read it.
             tag::XSAVE if bytes.len() >= 512 => self.xsave = bytes.to_vec(),
             tag::XSAVE => return Err(wrong),
-            tag::VERSION => self.version = Some(text(bytes)),
             tag::REASON => self.reason = Some(text(bytes)),
             tag::ANNOTATION if self.annotations.len() < MOST_ANNOTATIONS => {
                 let end = bytes.iter().position(|byte| *byte == 0).ok_or(wrong)?;
@@ -134,8 +129,8 @@ impl Partial {
             }),
             RequestKind::Dump | RequestKind::Hang => None,
         };
-        let Self { version, annotations, attachments, reason, .. } = self;
-        Ok(Request { kind, thread, crash, version, annotations, attachments, reason })
+        let Self { annotations, attachments, reason, .. } = self;
+        Ok(Request { kind, thread, crash, annotations, attachments, reason })
     }
 }
 

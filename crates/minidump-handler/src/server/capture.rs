@@ -102,9 +102,6 @@ fn options_of(request: &Request, thread: i32, options: &DumpOptions) -> DumpOpti
         crash
     });
     options.annotations.extend(request.annotations.iter().cloned());
-    if let Some(version) = &request.version {
-        options.annotations.push(("version".into(), version.clone()));
-    }
     if let Some(reason) = &request.reason {
         options.annotations.push(("reason".into(), reason.clone()));
     }

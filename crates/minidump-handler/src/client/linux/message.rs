@@ -104,7 +104,7 @@ fn part<const SIZE: usize>(bytes: &[u8], at: usize) -> [u8; SIZE] {
     found
 }
 
-/// Writes the account of a crash. `about` are fields that were made ahead (version, attachments).
+/// Writes the account of a crash. `about` are fields that were made ahead.
 pub fn of_crash<'b>(
     buffer: &'b mut [u8],
     signal: &Signal,
@@ -147,16 +147,9 @@ pub struct About(&'static [u8]);
 
 impl About {
     /// Makes the fields, in memory of `region`.
-    pub fn new<'p>(
-        region: &mut Region,
-        version: &str,
-        attachments: impl Iterator<Item = &'p [u8]>,
-    ) -> io::Result<Self> {
+    pub fn new<'p>(region: &mut Region, attachments: impl Iterator<Item = &'p [u8]>) -> io::Result<Self> {
         let mut buffer = vec![0; MOST_BYTES / 2];
         let Some(mut writer) = MessageWriter::new(&mut buffer, 0) else { return Ok(Self::default()) };
-        if !version.is_empty() {
-            writer.field(tag::VERSION, &[version.as_bytes()]);
-        }
         for path in attachments {
             writer.field(tag::ATTACHMENT, &[path]);
         }

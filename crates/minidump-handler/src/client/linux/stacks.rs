@@ -32,15 +32,31 @@ pub fn has(address: u64) -> bool {
     })
 }
 
+/// Whether a thread with this stack needs another. A handler that runs on its alternative stack cannot change it.
+fn needs_one(stack: Option<libc::stack_t>) -> bool {
+    stack.is_none_or(|stack| stack.ss_size < ENOUGH && stack.ss_flags & libc::SS_ONSTACK == 0)
+}
+
 /// Gives the calling thread a stack, if it has none that is large enough. Returns its mapping, to be given to
-/// [`remove`]; `None` when there is nothing to remove. It may be called in a signal handler.
+/// [`remove`]; `None` when there is nothing to remove.
 pub fn install() -> Option<*mut c_void> {
-    // A handler that runs on its alternative stack cannot change it.
-    if current().is_some_and(|stack| stack.ss_size >= ENOUGH || stack.ss_flags & libc::SS_ONSTACK != 0) {
+    if !needs_one(current()) {
         return None;
     }
-    // SAFETY: a new mapping, all of which is ours. The part that becomes the stack can be read and written, and stays
-    // until `remove`.
+    let (mapping, stack) = make()?;
+    // SAFETY: memory of ours, of the size that is told, which stays until `remove`.
+    unsafe {
+        if libc::sigaltstack(&raw const stack, ptr::null_mut()) == 0 {
+            return Some(mapping);
+        }
+        libc::munmap(mapping, GUARD + SIZE);
+    }
+    None
+}
+
+/// Makes a stack. It may be called in a signal handler.
+fn make() -> Option<(*mut c_void, libc::stack_t)> {
+    // SAFETY: a new mapping, all of which is ours.
     unsafe {
         let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
         let mapping = libc::mmap(ptr::null_mut(), GUARD + SIZE, libc::PROT_NONE, flags, -1, 0);
@@ -48,10 +64,8 @@ pub fn install() -> Option<*mut c_void> {
             return None;
         }
         let bottom = mapping.byte_add(GUARD);
-        let stack = libc::stack_t { ss_sp: bottom, ss_flags: 0, ss_size: SIZE };
-        let usable = libc::mprotect(bottom, SIZE, libc::PROT_READ | libc::PROT_WRITE) == 0;
-        if usable && libc::sigaltstack(&raw const stack, ptr::null_mut()) == 0 {
-            return Some(mapping);
+        if libc::mprotect(bottom, SIZE, libc::PROT_READ | libc::PROT_WRITE) == 0 {
+            return Some((mapping, libc::stack_t { ss_sp: bottom, ss_flags: 0, ss_size: SIZE }));
         }
         libc::munmap(mapping, GUARD + SIZE);
         None
@@ -79,10 +93,18 @@ pub unsafe fn remove(mapping: *mut c_void) {
 static AWAITED: AtomicU32 = AtomicU32::new(0);
 
 /// Runs in each thread that was there before.
-extern "C" fn on_request(_signal: c_int) {
+extern "C" fn on_request(_signal: c_int, _info: *mut libc::siginfo_t, ucontext: *mut c_void) {
     let errno = super::sys::errno();
-    // It is never removed: a thread that ends leaves it, once.
-    let _ = install();
+    // When a handler returns, the kernel puts back the stack that was saved, so it is there that it has to be changed
+    // (`restore_altstack` in kernel/signal.c). It is never unmapped: a thread that ends leaves it, once.
+    // SAFETY: the context that the kernel gave to this handler.
+    let saved = unsafe { &mut (*ucontext.cast::<libc::ucontext_t>()).uc_stack };
+    let is_none = saved.ss_flags & libc::SS_DISABLE != 0;
+    if needs_one((!is_none).then_some(*saved))
+        && let Some((_, stack)) = make()
+    {
+        *saved = stack;
+    }
     AWAITED.fetch_sub(1, Ordering::AcqRel);
     super::sys::set_errno(errno);
 }
@@ -95,8 +117,8 @@ pub fn install_for_all() -> u32 {
     // SAFETY: all zeros are an action; the handler is one, and stays.
     let asked = unsafe {
         let mut action: libc::sigaction = zeroed();
-        action.sa_sigaction = on_request as extern "C" fn(c_int) as usize;
-        action.sa_flags = libc::SA_RESTART;
+        action.sa_sigaction = on_request as extern "C" fn(_, _, _) as usize;
+        action.sa_flags = libc::SA_RESTART | libc::SA_SIGINFO;
         libc::sigaction(signal, &raw const action, ptr::null_mut()) == 0
     };
     if !asked {

@@ -11,7 +11,6 @@ fn crash_message() -> Vec<u8> {
     let registers: Vec<u8> = (0..23_u64).flat_map(|word| (word + 100).to_le_bytes()).collect();
     assert!(writer.field(tag::REGISTERS, &[&registers]));
     assert!(writer.field(tag::XSAVE, &[&[9; 600]]));
-    assert!(writer.field(tag::VERSION, &[b"1.2.3"]));
     assert!(writer.field(tag::ANNOTATION, &[b"channel", &[0], b"beta"]));
     assert!(writer.field(tag::ATTACHMENT, &[b"/var/log/app.log"]));
     assert!(writer.field(0x7777, &[b"from the future"]));
@@ -26,7 +25,6 @@ fn a_crash_is_read_as_it_was_written() {
     assert_eq!(frame.siginfo, [7; 128]);
     assert_eq!((frame.registers[0], frame.registers[22]), (100, 122));
     assert_eq!(frame.xsave, [9; 600]);
-    assert_eq!(request.version.as_deref(), Some("1.2.3"));
     assert_eq!(request.annotations, [("channel".into(), "beta".into())]);
     assert_eq!(request.attachments, [PathBuf::from("/var/log/app.log")]);
 }
@@ -81,9 +79,9 @@ fn what_has_no_room_is_left_out_whole() {
     let mut writer = MessageWriter::new(&mut buffer, RequestKind::Dump as u16).unwrap();
     assert!(!writer.field(tag::REASON, &[&[b'x'; 17]]));
     assert!(writer.field(tag::THREAD, &[&5_i32.to_le_bytes()]));
-    assert!(!writer.field(tag::VERSION, &[b"1"]));
+    assert!(!writer.field(tag::ANNOTATION, &[b"k", &[0]]));
     let request = Request::decode(writer.finish()).unwrap();
-    assert_eq!((request.thread, request.reason, request.version), (5, None, None));
+    assert_eq!((request.thread, request.reason, request.annotations), (5, None, vec![]));
 }
 
 #[test]
