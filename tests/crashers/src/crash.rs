@@ -76,6 +76,16 @@ pub fn crash(arguments: &Arguments) {
     sys::exit_now(SURVIVED);
 }
 
+/// Dies as the kind is described, on the calling thread.
+pub fn die(kind: &str) -> ! {
+    let known = TABLES.iter().copied().flatten().find(|(known, ..)| *known == kind);
+    let (_, _, die) = known.unwrap_or_else(|| panic!("unknown kind of crash {kind:?}"));
+    die();
+    sys::exit_now(SURVIVED)
+}
+
+pub use forks::{forked_to as forked, is_killed};
+
 /// The parked threads.
 static PARKED: OnceLock<Vec<Worker>> = OnceLock::new();
 
@@ -92,7 +102,7 @@ fn here() -> Facts {
 }
 
 /// Takes the handlers away that Rust's library installs for stack overflows.
-fn default_fault_handling() {
+pub fn default_fault_handling() {
     for signal in [libc::SIGSEGV, libc::SIGBUS] {
         // SAFETY: SIG_DFL is no function; the handlers that go were not needed by anybody.
         unsafe { libc::signal(signal, libc::SIG_DFL) };

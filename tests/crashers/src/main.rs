@@ -48,6 +48,8 @@ mod pointers;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod protect;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+mod protected;
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod registers;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod scenario;

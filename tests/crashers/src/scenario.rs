@@ -1,7 +1,7 @@
 //! The list of scenarios.
 
 use crate::{
-    children, churn, crash, deep, execs, files, images, loader, lockstep, memory, pointers, registers,
+    children, churn, crash, deep, execs, files, images, loader, lockstep, memory, pointers, protected, registers,
     secrets, stacks, sys, threads, watchers, witness,
 };
 use std::ffi::OsString;
@@ -72,6 +72,7 @@ const SCENARIOS: &[(&str, Scenario)] = &[
     ("memory", memory::memory),
     ("path-replaced", images::path_replaced),
     ("pointers", pointers::pointers),
+    ("protected", protected::protected),
     ("registers", registers::registers),
     ("sampler", watchers::sampler),
     ("secrets", secrets::secrets),

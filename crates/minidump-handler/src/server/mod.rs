@@ -28,7 +28,9 @@ mod peer;
 mod socket;
 
 pub use attachments::FIRST_STREAM as FIRST_ATTACHMENT_STREAM;
-pub(crate) use socket::{connect, receive};
+#[cfg(feature = "client")]
+pub(crate) use socket::connect;
+pub(crate) use socket::receive;
 
 use crate::protocol::{MOST_BYTES, Reply, ReplyKind, Request};
 use crate::store::Store;

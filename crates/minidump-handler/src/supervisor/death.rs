@@ -1,6 +1,6 @@
 //! Whether a signal kills a process, and what is known of its death.
 
-use super::heard::Signal;
+use super::signal::Signal;
 use super::trace;
 use libc::{c_int, pid_t};
 use minidump_writer::snapshot::{Crash, Exception};

@@ -61,13 +61,15 @@ impl Inherited {
     }
 }
 
-/// Gives up all open files that a command inherits, but standard error: who waits for the end of a pipe is to see it when
+/// Gives up all open files that a command inherits, standard error only if that is said: who waits for the end of a pipe is to see it when
 /// the command has closed its own, and not when the supervisor ends.
-pub fn give_up_files() {
+pub fn give_up_files(standard_error_too: bool) {
     let open = fs::read_dir("/proc/self/fd").into_iter().flatten().flatten();
     let open: Vec<c_int> = open.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect();
     let null = File::options().read(true).write(true).open(Path::new("/dev/null"));
-    for descriptor in open.into_iter().filter(|descriptor| *descriptor != libc::STDERR_FILENO) {
+    for descriptor in
+        open.into_iter().filter(|descriptor| standard_error_too || *descriptor != libc::STDERR_FILENO)
+    {
         // SAFETY: F_GETFD takes no further argument and changes nothing.
         let flags = unsafe { libc::fcntl(descriptor, libc::F_GETFD) };
         if flags == -1 || flags & libc::FD_CLOEXEC != 0 {

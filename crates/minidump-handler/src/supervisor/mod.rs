@@ -14,29 +14,30 @@
 //! CAP_SYS_PTRACE.
 
 mod death;
-mod heard;
 mod hold;
 mod inherited;
 mod relay;
+mod signal;
 mod start;
 mod table;
 mod trace;
+mod witness;
 
 pub use death::{Crashed, Death};
 pub use relay::end_by_interrupt;
 
-use heard::{Heard, Signal};
 use hold::Held;
 use libc::pid_t;
+use signal::Signal;
 use std::collections::VecDeque;
 use std::ffi::OsString;
 use std::io;
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::ExitStatus;
-use std::sync::Arc;
 use std::time::Duration;
 use table::Table;
 use trace::{Event, Wait};
+use witness::Witness;
 
 /// How long the threads of a process that is to be dumped may take to stop.
 const STOP_LIMIT: Duration = Duration::from_secs(5);
@@ -91,16 +92,16 @@ pub fn supervise(
 ) -> Result<ExitStatus, SuperviseError> {
     let program = || command.first().map(|word| word.to_string_lossy().into_owned()).unwrap_or_default();
     let mask = relay::block();
+    // Without a witness, signals to the group come to the command twice: better than not at all.
+    let (_witness_ends, witness) = Witness::start(&relay::set_of_passed_on()).ok().unzip();
     let started = start::start(command, &mask).map_err(|failure| match failure {
         start::Failure::Start(source) => SuperviseError::Start { program: program(), source },
         start::Failure::Trace(source) => SuperviseError::Trace { program: program(), source },
     })?;
-    inherited::give_up_files();
-    let heard = Arc::default();
-    relay::pass_on(started.root, &heard);
+    inherited::give_up_files(false);
+    relay::pass_on(started.root, witness);
     let (table, waiting) = (Table::default(), VecDeque::new());
-    let mut supervisor =
-        Supervisor { root: started.root, table, waiting, heard, suspends_itself: false, on_crash };
+    let mut supervisor = Supervisor { root: started.root, table, waiting, suspends_itself: false, on_crash };
     let ended = supervisor.follow();
     started.outcome().map_err(|source| SuperviseError::Start { program: program(), source })?;
     ended.map_err(|source| SuperviseError::Wait { program: program(), source })
@@ -112,8 +113,6 @@ struct Supervisor<'c> {
     table: Table,
     /// What was told of threads while others were being waited for.
     waiting: VecDeque<(pid_t, Wait)>,
-    /// Signals that the command has got.
-    heard: Arc<Heard>,
     /// The command is about to stop by a SIGSTOP of its own, as shells do at `suspend`.
     suspends_itself: bool,
     on_crash: &'c mut dyn FnMut(&Crashed<'_>),
@@ -176,7 +175,9 @@ impl Supervisor<'_> {
     /// A signal is about to take effect on a thread.
     fn before_signal(&mut self, tid: pid_t, signal: i32) {
         let death = match self.table.process_of(tid) {
-            Some(pid) if pid == self.root || death::dumps_core(signal) => self.death_by(pid, tid, signal),
+            Some(pid) if signal == libc::SIGSTOP || death::dumps_core(signal) => {
+                self.death_by(pid, tid, signal)
+            }
             _ => None,
         };
         if let Some(death) = &death {
@@ -192,23 +193,13 @@ impl Supervisor<'_> {
     /// The death of process `pid` by a signal that one of its threads is about to get, if it dies of it.
     fn death_by(&mut self, pid: pid_t, tid: pid_t, signal: i32) -> Option<Death> {
         let info = trace::siginfo(tid)?;
-        if pid == self.root {
-            self.hear(Signal::of(&info));
+        if signal == libc::SIGSTOP && pid == self.root {
+            self.suspends_itself = Signal::of(&info).sender() == Some(pid);
         }
         if !death::dumps_core(signal) || self.table.is_dying(pid) {
             return None;
         }
         Death::by_signal(pid, tid, signal, info)
-    }
-
-    /// The command is about to get a signal.
-    fn hear(&mut self, signal: Signal) {
-        if signal.may_be_for_group() {
-            self.heard.note(signal);
-        }
-        if signal.number == libc::SIGSTOP {
-            self.suspends_itself = signal.sender() == Some(self.root);
-        }
     }
 
     /// A thread is about to end, without another chance to look at it.

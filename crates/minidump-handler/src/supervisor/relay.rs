@@ -1,11 +1,11 @@
 //! Signals that are sent to the supervisor and meant for the command.
 #![allow(unsafe_code)]
 
-use super::heard::{Heard, Signal};
+use super::signal::Signal;
+use super::witness::{self, Witness};
 use libc::{c_int, pid_t, sigset_t};
 use std::mem::MaybeUninit;
 use std::process::ExitStatus;
-use std::sync::Arc;
 
 /// What a terminal sends to a whole process group, so that the command has it already when the supervisor gets it.
 const OF_TERMINAL: [c_int; 6] =
@@ -17,7 +17,7 @@ pub fn stops_by_terminal(signal: c_int) -> bool {
 }
 
 /// All signals but those that are this process's own affair: its children's ends.
-fn set_of_passed_on() -> sigset_t {
+pub fn set_of_passed_on() -> sigset_t {
     let mut set = MaybeUninit::<sigset_t>::uninit();
     // SAFETY: sigfillset initialises the set, and sigdelset takes a valid number from it.
     unsafe {
@@ -38,9 +38,9 @@ pub fn block() -> sigset_t {
     }
 }
 
-/// Passes on to `root` what is sent to this process, as long as it lives. Needs [`block`] before.
-pub fn pass_on(root: pid_t, heard: &Arc<Heard>) {
-    let heard = Arc::clone(heard);
+/// Passes on to `root` what is sent to this process and not to the whole group, as long as this process lives. Needs
+/// [`block`] before.
+pub fn pass_on(root: pid_t, mut witness: Option<Witness>) {
     // Without a thread for it the command runs all the same.
     let _ = std::thread::Builder::new().name("signals".into()).spawn(move || {
         let set = set_of_passed_on();
@@ -51,10 +51,9 @@ pub fn pass_on(root: pid_t, heard: &Arc<Heard>) {
             if number <= 0 {
                 continue;
             }
-            // SAFETY: both have the same size, and all bytes are initialised: with zeros, or by the call.
-            let signal = Signal::of(&unsafe { std::mem::transmute::<MaybeUninit<_>, [u8; 128]>(info) });
-            let has_it = || signal.may_be_for_group() && in_same_group(root) && heard.has(signal);
-            if !is_of_terminal(signal) && !has_it() {
+            let signal = Signal::of(&witness::bytes_of(info));
+            let is_for_group = witness.as_mut().is_some_and(|witness| witness.has_seen(signal));
+            if !is_of_terminal(signal) && !(is_for_group && in_same_group(root)) {
                 // SAFETY: `root` is a child that is reaped only at the end of this process's work.
                 unsafe { libc::kill(root, number) };
             }

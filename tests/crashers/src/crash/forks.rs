@@ -160,6 +160,16 @@ fn fork_alone(body: impl FnOnce()) -> c_int {
     child
 }
 
+/// Starts a child that runs `body`.
+pub fn forked_to(body: impl FnOnce()) -> c_int {
+    fork(body)
+}
+
+/// Waits for `child`. Whether a signal has killed it.
+pub fn is_killed(child: c_int) -> bool {
+    reap(child) == 0
+}
+
 /// Waits for `child`: 0 when a signal has killed it.
 fn reap(child: c_int) -> c_int {
     let mut status = 0;
