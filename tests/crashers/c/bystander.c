@@ -16,9 +16,9 @@
 #include <unistd.h>
 
 static void look(void) {
-    printf("leads its group: %d\n", getpgrp() == getpid() || getpgrp() == getppid());
-    printf("leads its session: %d\n", getsid(0) == getpid() || getsid(0) == getppid());
-    printf("session of its starter: %d\n", getenv("STARTER") && getsid(0) == getsid(atoi(getenv("STARTER"))));
+    pid_t starter = getenv("STARTER") ? atoi(getenv("STARTER")) : 0;
+    printf("group of its starter: %d\n", getpgrp() == getpgid(starter));
+    printf("session of its starter: %d\n", getsid(0) == getsid(starter));
     printf("foreground group: %d\n", tcgetpgrp(0) == getpgrp());
     for (int fd = 0; fd < 1024; fd++) {
         if (fcntl(fd, F_GETFD) != -1)

@@ -5,12 +5,14 @@ use crate::scenario::Arguments;
 use crate::{control, crash, protect, sys};
 use minidump_handler::client::{Client, Heartbeat};
 use std::cell::RefCell;
+use std::io::Write as _;
 use std::time::Duration;
 
 /// The exit code of [`end_quietly`].
 const QUIET: i32 = 42;
 
-/// `protected [quiet]`: `quiet` has a handler of SIGSEGV of its own, installed before the client, that ends the program.
+/// `protected [quiet|full FILE]`: `quiet` has a handler of SIGSEGV of its own, installed before the client, that ends the
+/// program; `full` fills the file system of the file, when the client is installed and its handler runs, but for 8 KiB.
 /// It tells the process id of its handler, once that runs.
 ///
 /// Commands: `crash KIND` dies of it; `children COUNT` has so many children die at once, and tells how many were killed;
@@ -23,6 +25,9 @@ pub fn protected(arguments: &Arguments) {
         unsafe { libc::signal(libc::SIGSEGV, end_quietly as extern "C" fn(libc::c_int) as usize) };
     }
     let client = RefCell::new(protect::wanted());
+    if let (Some("full"), Some(path)) = (arguments.text(0), arguments.text(1)) {
+        fill(path, client.borrow().as_ref());
+    }
     let beat: RefCell<Option<Heartbeat>> = RefCell::new(None);
     let facts = |client: &Client| Facts::new().number("handler", client.handler_pid().unwrap_or(0));
     client.borrow().as_ref().map_or_else(Facts::new, facts).number("tid", sys::thread_id()).print();
@@ -64,6 +69,19 @@ pub fn protected(arguments: &Arguments) {
 extern "C" fn end_quietly(_signal: libc::c_int) {
     // SAFETY: ends the process.
     unsafe { libc::_exit(QUIET) };
+}
+
+/// Writes until there is no room, and gives some of it back.
+fn fill(path: &str, client: Option<&Client>) {
+    while std::env::var_os("CRASHER_HANDLER").is_some() && client.is_some_and(|client| client.handler_pid().is_none()) {
+        std::thread::yield_now();
+    }
+    let mut file = std::fs::File::create(path).expect("the file can be made");
+    let mut written = 0;
+    while let Ok(count @ 1..) = file.write(&[0; 4096]) {
+        written += count as u64;
+    }
+    file.set_len(written.saturating_sub(8192)).expect("the file can be cut");
 }
 
 /// Has so many children die at once. Returns how many a signal has killed.

@@ -1,12 +1,14 @@
 //! The same command with and without `minidump-writer run` around it, in the same place, so that whatever it does differs
 //! by nothing but that.
 
+use crate::Dump;
 use crate::crash_matrix::dump_files;
-use crate::{process, programs};
+use crate::process::{self, Guarded};
+use crate::programs;
 use std::fmt::Debug;
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt as _;
-use std::os::unix::process::ExitStatusExt as _;
+use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
 use tempfile::TempDir;
@@ -33,15 +35,13 @@ pub struct Left {
 #[track_caller]
 pub fn alike<Seen: Debug + PartialEq>(observe: impl Fn(&Around) -> Seen) -> Seen {
     let (seen, dumps) = alike_but_for_dumps(observe);
-    assert_eq!(dumps, Vec::<PathBuf>::new(), "nothing has crashed");
+    assert_eq!(dumps.len(), 0, "nothing has crashed");
     seen
 }
 
-/// As [`alike`], of commands that crash. Returns the names of the dumps, too.
+/// As [`alike`], of commands that crash. Returns the dumps, too.
 #[track_caller]
-pub fn alike_but_for_dumps<Seen: Debug + PartialEq>(
-    observe: impl Fn(&Around) -> Seen,
-) -> (Seen, Vec<PathBuf>) {
+pub fn alike_but_for_dumps<Seen: Debug + PartialEq>(observe: impl Fn(&Around) -> Seen) -> (Seen, Vec<Dump>) {
     let mut around = Around { folder: tempfile::tempdir().unwrap(), supervised: false };
     around.furnish();
     let alone = observe(&around);
@@ -50,7 +50,8 @@ pub fn alike_but_for_dumps<Seen: Debug + PartialEq>(
     around.furnish();
     let supervised = observe(&around);
     assert_eq!(alone, supervised, "without and with a supervisor");
-    (supervised, around.dumps())
+    let dumps = around.dumps();
+    (supervised, dumps.iter().map(|path| Dump::of(fs::read(path).unwrap())).collect())
 }
 
 impl Around {
@@ -114,6 +115,12 @@ impl Around {
         command
     }
 
+    /// Starts a command that leads a process group.
+    #[track_caller]
+    pub fn start(command: &mut Command) -> Group {
+        Group(Guarded::start(command.process_group(0)))
+    }
+
     /// Runs a script of the shell, which has `w`.
     #[track_caller]
     pub fn script(&self, shell: &str, script: &str) -> Left {
@@ -134,6 +141,44 @@ impl Around {
         input: impl Into<Stdio>,
     ) -> Left {
         left(process::run_with_input(&mut self.wrapped(words), input))
+    }
+}
+
+/// A command and all of its process group, which are killed when the guard goes.
+#[derive(Debug)]
+pub struct Group(Guarded);
+
+impl Group {
+    /// The one that leads it.
+    pub fn leader(&mut self) -> &mut Guarded {
+        &mut self.0
+    }
+
+    /// Sends a signal to the one that leads it.
+    #[track_caller]
+    pub fn signal_leader(&self, signal: i32) {
+        // SAFETY: two numbers; the process is a child that has not been reaped.
+        assert_eq!(unsafe { libc::kill(self.0.pid(), signal) }, 0);
+    }
+
+    /// Sends a signal to all of it.
+    #[track_caller]
+    pub fn signal_all(&self, signal: i32) {
+        // SAFETY: two numbers; the group is led by a child that has not been reaped.
+        assert_eq!(unsafe { libc::kill(-self.0.pid(), signal) }, 0);
+    }
+
+    /// Its end, as `$?` of a shell.
+    #[track_caller]
+    pub fn code(&mut self) -> i32 {
+        shell_code(self.0.wait("the command"))
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        // SAFETY: as above; once it is reaped, its id is not used again so soon.
+        unsafe { libc::kill(-self.0.pid(), libc::SIGKILL) };
     }
 }
 

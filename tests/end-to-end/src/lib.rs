@@ -27,6 +27,7 @@ pub mod needs;
 pub mod proc_files;
 pub mod process;
 pub mod programs;
+pub mod protected;
 pub mod readers;
 pub mod refusal;
 pub mod target;

@@ -16,6 +16,8 @@ const PROMPT: &str = "? ";
 #[derive(Debug)]
 pub struct Terminal {
     folder: TempDir,
+    /// For what is said of a test that fails.
+    with: &'static str,
 }
 
 impl Terminal {
@@ -28,10 +30,11 @@ impl Terminal {
     /// Opens one on which `command`, of a shell, runs in place of a shell.
     #[track_caller]
     pub fn open_with(around: &Around, command: &str) -> Self {
-        let terminal = Self { folder: tempfile::tempdir().unwrap() };
+        let with = if around.is_supervised() { "with" } else { "without" };
+        let terminal = Self { folder: tempfile::tempdir().unwrap(), with };
         let settings = terminal.folder.path().join("settings");
         // The window stays when its command has ended, so that its last screen can be read.
-        fs::write(&settings, "set -g remain-on-exit on\nset -g status off\nset -g window-size manual\n").unwrap();
+        fs::write(&settings, "set -g remain-on-exit on\nset -g status off\n").unwrap();
         let mut start = terminal.tmux(&["new-session", "-d", "-x", "100", "-y", "40"]);
         start.arg(format!("exec {command}")).current_dir(around.work());
         start.env("PATH", around.search_path()).env("PS1", PROMPT).env("HISTFILE", "").env("LC_ALL", "C");
@@ -87,7 +90,11 @@ impl Terminal {
             if is_such(&screen) {
                 return screen;
             }
-            assert!(start.elapsed() < DEADLINE, "waited too long for {what} on this screen:\n{screen}");
+            assert!(
+                start.elapsed() < DEADLINE,
+                "{} a supervisor, waited too long for {what} on this screen:\n{screen}",
+                self.with
+            );
             std::thread::sleep(PAUSE);
         }
     }

@@ -1,0 +1,10 @@
+//! Gives the shared library the name by which programs will look for it.
+
+fn main() {
+    println!("cargo::rerun-if-changed=build.rs");
+    let system = std::env::var("CARGO_CFG_TARGET_OS").unwrap_or_default();
+    if matches!(system.as_str(), "linux" | "android") {
+        // The number changes when programs have to be built anew.
+        println!("cargo::rustc-cdylib-link-arg=-Wl,-soname,libminidump_writer.so.0");
+    }
+}
