@@ -41,7 +41,7 @@ const TASKS: &[Task] = &[
     #[cfg(target_os = "linux")]
     Task {
         name: "bench",
-        arguments: "[quick|full|smoke|memory|report]",
+        arguments: "[quick|full|smoke|memory|crash|run|report]",
         run: bench::run,
         help: "measure dumps against the published crate, gcore, and the least that has to be done",
     },
@@ -82,6 +82,13 @@ const HIDDEN: &[Task] = &[
         arguments: "PID OUT",
         run: bench::memory::plain_loop,
         help: "copy the memory of a process to a file",
+    },
+    #[cfg(target_os = "linux")]
+    Task {
+        name: "bench-work",
+        arguments: "WORK COUNT",
+        run: bench::slowdown::work,
+        help: "do what the bench measures below the supervisor",
     },
 ];
 

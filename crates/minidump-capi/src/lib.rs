@@ -28,6 +28,7 @@ mod handle;
 mod heartbeat;
 mod message;
 
+pub use arguments::Annotation;
 #[cfg(all(any(target_os = "linux", target_os = "android"), target_arch = "x86_64"))]
 pub use client::{
     mdw_client_dump, mdw_client_handler_pid, mdw_client_remove_annotation, mdw_client_set_annotation,
@@ -45,5 +46,4 @@ pub use first_chance::FirstChance;
 pub use handle::Handle;
 #[cfg(all(any(target_os = "linux", target_os = "android"), target_arch = "x86_64"))]
 pub use heartbeat::{mdw_heartbeat_beat, mdw_heartbeat_pause, mdw_heartbeat_start, mdw_heartbeat_stop};
-pub use arguments::Annotation;
 pub use message::mdw_last_error_message;

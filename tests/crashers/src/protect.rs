@@ -23,7 +23,8 @@ pub fn if_wanted() {
 /// The client, if the environment says so.
 pub fn wanted() -> Option<Client> {
     let directory = std::env::var_os(DIRECTORY)?;
-    let mut builder = Client::builder().dump_dir(directory).version("7.8.9").annotation("crasher", "protected");
+    let mut builder =
+        Client::builder().dump_dir(directory).version("7.8.9").annotation("crasher", "protected");
     if let Some(handler) = std::env::var_os(HANDLER) {
         builder = builder.handler(handler);
     }

@@ -73,7 +73,9 @@ extern "C" fn end_quietly(_signal: libc::c_int) {
 
 /// Writes until there is no room, and gives some of it back.
 fn fill(path: &str, client: Option<&Client>) {
-    while std::env::var_os("CRASHER_HANDLER").is_some() && client.is_some_and(|client| client.handler_pid().is_none()) {
+    while std::env::var_os("CRASHER_HANDLER").is_some()
+        && client.is_some_and(|client| client.handler_pid().is_none())
+    {
         std::thread::yield_now();
     }
     let mut file = std::fs::File::create(path).expect("the file can be made");

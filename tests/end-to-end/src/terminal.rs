@@ -24,7 +24,9 @@ impl Terminal {
     /// Opens one, in which the command `w` is that of `around`.
     #[track_caller]
     pub fn open(around: &Around) -> Self {
-        Self::open_with(around, "bash --norc --noprofile -i")
+        let terminal = Self::open_with(around, "bash --norc --noprofile -i");
+        terminal.wait_for("the shell", |screen| screen == PROMPT.trim_end());
+        terminal
     }
 
     /// Opens one on which `command`, of a shell, runs in place of a shell.

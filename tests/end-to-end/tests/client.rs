@@ -137,7 +137,10 @@ fn a_program_is_dumped_when_it_asks_and_goes_on() {
     program.handler();
     let path = program.dump("memory is short").unwrap();
     let (dump, metadata) = program.dump_alone();
-    assert_eq!(Dump::of(fs::read(path).unwrap()).parse().header.time_date_stamp, dump.parse().header.time_date_stamp);
+    assert_eq!(
+        Dump::of(fs::read(path).unwrap()).parse().header.time_date_stamp,
+        dump.parse().header.time_date_stamp
+    );
     assert_eq!(metadata["reason"], "asked for: memory is short");
     assert_eq!(annotation(&dump, "reason").as_deref(), Some("memory is short"));
     let parsed = dump.parse();
@@ -310,7 +313,12 @@ fn a_handler_of_root_serves_the_programs_of_others() {
     command.env("CRASHER_SOCKET", service.socket()).env("CRASHER_DUMPS", folder.path().join("dumps"));
     command.env("CRASHER_ATTACHMENT", &secret);
     let finished = process::run(&mut command);
-    assert_eq!(std::os::unix::process::ExitStatusExt::signal(&finished.status), Some(SIGSEGV), "{}", finished.stderr);
+    assert_eq!(
+        std::os::unix::process::ExitStatusExt::signal(&finished.status),
+        Some(SIGSEGV),
+        "{}",
+        finished.stderr
+    );
     let dumps = service.dumps();
     let [(path, metadata)] = dumps.as_slice() else { panic!("{dumps:?}") };
     let dump = Dump::of(fs::read(path).unwrap());
@@ -332,7 +340,13 @@ fn a_handler_of_another_user_cannot_dump_and_so_the_program_does() {
     fs::copy(programs::dumper(), &handler).unwrap();
     let socket = folder.path().join("socket");
     let mut command = Command::new(&handler);
-    command.arg("handler").arg("--socket").arg(&socket).arg("--all-users").arg("-d").arg(folder.path().join("kept"));
+    command
+        .arg("handler")
+        .arg("--socket")
+        .arg(&socket)
+        .arg("--all-users")
+        .arg("-d")
+        .arg(folder.path().join("kept"));
     let _handler = Guarded::start(command.uid(NOBODY).gid(NOBODY).current_dir("/").stderr(Stdio::null()));
     wait_until("the handler listens", || {
         std::os::unix::net::UnixStream::connect(&socket)
@@ -379,7 +393,8 @@ fn a_full_disk_keeps_the_essentials() {
         let finished = process::run(&mut command);
         assert!(finished.status.success(), "{handler:?}: {}", finished.stderr);
         let dumps: Vec<_> = fs::read_dir(&kept).unwrap().map(|entry| entry.unwrap().path()).collect();
-        let dump = dumps.iter().find(|path| path.extension().is_some_and(|extension| extension == "dmp")).unwrap();
+        let dump =
+            dumps.iter().find(|path| path.extension().is_some_and(|extension| extension == "dmp")).unwrap();
         let dump = Dump::of(fs::read(dump).unwrap());
         assert_eq!(crash_of(&dump).0, SIGSEGV.unsigned_abs(), "{handler:?}");
         assert!(!dump.thread_ids().is_empty(), "{handler:?}: the crashing thread");

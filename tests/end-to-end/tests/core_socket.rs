@@ -48,7 +48,6 @@ fn kinds_of_crashes_through_the_socket() {
         Crash::of("sigsys-kill", SIGSYS),
         Crash::of("non-dumpable", SIGSEGV).lost_by(&[Way::CoreSocket]),
         Crash::of("chroot", SIGSEGV),
-        Crash::of("setuid", SIGSEGV),
     ];
     check(&[Way::CoreSocket], rows);
 }
@@ -162,6 +161,19 @@ fn a_core_limit_of_one_byte_loses_no_crash() {
         let mut process = Guarded::start(command.stdin(Stdio::null()).stdout(Stdio::null()));
         assert_eq!(process.wait("a crasher").signal(), Some(SIGSEGV));
         assert_eq!(crash_of(&installed.dump_of(process.pid()).0).0, SIGSEGV.unsigned_abs(), "{limit}");
+    }
+}
+
+#[test]
+fn a_program_that_changed_its_user_is_dumped_for_root_alone() {
+    let test = "a_program_that_changed_its_user_is_dumped_for_root_alone";
+    let Some(installed) = Installed::served(test, &[]) else { return };
+    let mut target = Target::start(["crash", "setuid"]);
+    assert_eq!(target.wait().signal(), Some(SIGSEGV));
+    let (dump, _) = installed.dump_of(target.pid());
+    assert_eq!(crash_of(&dump), (SIGSEGV.unsigned_abs(), 0, target.tid("tid")));
+    for (path, _) in installed.all() {
+        assert_eq!(fs::metadata(path).unwrap().permissions().mode() & 0o777, 0o600);
     }
 }
 

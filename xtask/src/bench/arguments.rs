@@ -4,7 +4,8 @@ use crate::shell::Outcome;
 use std::path::PathBuf;
 
 const USAGE: &str = "use: bench [quick|full|smoke|report] [--ours PROGRAM] [--rounds NUMBER], or: bench memory [MIB] \
-                     [ROUNDS] [FOLDER] [--ours PROGRAM]";
+                     [ROUNDS] [FOLDER] [--ours PROGRAM], or: bench crash [ROUNDS|report] [--ours PROGRAM], \
+                     or: bench run [ROUNDS] [--ours PROGRAM]";
 
 /// What was asked for.
 #[derive(Debug, Default)]

@@ -7,6 +7,7 @@
 mod arguments;
 mod case;
 mod contenders;
+mod crash;
 mod document;
 mod dump_file;
 mod dumper;
@@ -19,6 +20,7 @@ mod plots;
 mod results;
 mod run;
 mod sampler;
+pub mod slowdown;
 mod strace;
 mod summary;
 mod svg;
@@ -43,7 +45,9 @@ use summary::Summary;
 pub fn run(arguments: &[String]) -> Outcome {
     let arguments = Arguments::parse(arguments)?;
     match arguments.plan() {
+        "crash" => return crash::run(arguments.rest(), arguments.ours.as_deref()),
         "memory" => return memory::run(arguments.rest(), arguments.ours.as_deref()),
+        "run" => return slowdown::run(arguments.rest(), arguments.ours.as_deref()),
         "report" => return document::write(&measured()?),
         _ => {}
     }

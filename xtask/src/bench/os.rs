@@ -198,6 +198,33 @@ pub fn wait(child: Child) -> io::Result<Usage> {
     Ok(Usage { success, signal, cpu: duration(usage.ru_utime) + duration(usage.ru_stime), peak_rss })
 }
 
+/// What a crasher of `bench crash` dies of.
+pub const CRASH_SIGNAL: i32 = libc::SIGSEGV;
+
+/// Makes this process the parent of those whose own has ended before them.
+pub fn adopt_orphans() -> io::Result<()> {
+    // SAFETY: this prctl takes plain numbers.
+    let result = unsafe { libc::prctl(libc::PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) };
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// Takes the statuses of all children that have ended. Whether there is none left.
+pub fn is_childless() -> bool {
+    // SAFETY: no status is asked for.
+    while unsafe { libc::waitpid(-1, ptr::null_mut(), libc::WNOHANG) } > 0 {}
+    // SAFETY: as above. 0 means that there are children, and none has ended.
+    (unsafe { libc::waitpid(-1, ptr::null_mut(), libc::WNOHANG) }) < 0
+}
+
+/// The time of `CLOCK_MONOTONIC`, which is the same in all processes.
+pub fn monotonic() -> Duration {
+    let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: the structure outlives the call.
+    unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &raw mut now) };
+    let nanoseconds = u32::try_from(now.tv_nsec).unwrap_or(0);
+    Duration::new(u64::try_from(now.tv_sec).unwrap_or(0), nanoseconds)
+}
+
 /// Reads memory of another process. Returns how many bytes came.
 pub fn read_memory(pid: i32, address: u64, buffer: &mut [u8]) -> io::Result<usize> {
     let local = libc::iovec { iov_base: buffer.as_mut_ptr().cast(), iov_len: buffer.len() };

@@ -26,7 +26,32 @@ pub fn tools(_: &[String]) -> Outcome {
     lldb()?;
     gdb()?;
     STACKWALK.ensure()?;
-    compilers()
+    compilers()?;
+    supervised()
+}
+
+/// What the tests of the supervisor run below it, by names of programs and by Debian's packages of them: about 150 MB to fetch.
+/// The Java compiler that comes with a development kit will do, but alone is much smaller.
+const SUPERVISED: &[(&[&str], &str)] = &[
+    (&["tmux"], "tmux"),
+    (&["vim", "vim.tiny"], "vim-tiny"),
+    (&["perl"], "perl"),
+    (&["java"], "default-jre-headless"),
+    (&["javac", "ecj"], "ecj"),
+    (&["go"], "golang-go"),
+];
+
+fn supervised() -> Outcome {
+    let is_here = |names: &[&str]| names.iter().any(|name| shell::find(name).is_some());
+    let wanted = SUPERVISED.iter().filter(|(names, _)| !is_here(names));
+    let packages: Vec<&str> = wanted.map(|(_, package)| *package).collect();
+    match apt::install(&packages) {
+        Ok(()) => Ok(()),
+        Err(why) => shell::missing(format!(
+            "{} could not be installed ({why}); the tests of `run` need them",
+            packages.join(", ")
+        )),
+    }
 }
 
 /// The compilers of the crashers in C and C++.

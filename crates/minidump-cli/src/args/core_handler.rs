@@ -19,11 +19,11 @@ pub struct CoreHandlerArguments {
         required_unless_present_any = ["uninstall", "status", "listen", "socket", "serve"]
     )]
     pub directory: Option<PathBuf>,
-    /// Make the kernel start this program for every crash; what was set before is kept in DIR
+    /// Make the kernel start this program for every crash; what was set before is kept in DIR, or beside the socket
     #[arg(long, conflicts_with_all = ["uninstall", "status", "crash"])]
     pub install: bool,
-    /// With --install: make the kernel connect to a socket for every crash, at which --listen must be running (Linux 6.16)
-    /// [default: /run/minidump-writer/core.sock]
+    /// With --install: make the kernel connect to a socket instead, which --listen has to serve (Linux 6.16) [default:
+    /// /run/minidump-writer/core.sock]
     #[arg(
         long,
         value_name = "PATH",
@@ -34,7 +34,7 @@ pub struct CoreHandlerArguments {
         conflicts_with_all = ["directory", "uninstall", "status", "crash"]
     )]
     pub socket: Option<PathBuf>,
-    /// Stay and serve the socket that the kernel connects to [default: /run/minidump-writer/core.sock]
+    /// Stay, and dump the crashes that the kernel brings to this socket [default: /run/minidump-writer/core.sock]
     #[arg(
         long,
         value_name = "PATH",

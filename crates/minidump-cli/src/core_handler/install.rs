@@ -59,7 +59,8 @@ pub fn install_socket(sysctl: &Sysctl, path: &Path, pass_to: Option<&str>) -> Re
 /// When there is no such folder, in a sentence.
 pub fn without_links(path: &Path) -> Result<PathBuf, String> {
     let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else { return Ok(path.to_path_buf()) };
-    let folder = folder.canonicalize().map_err(|error| format!("{}: {error}", folder.display()))?;
+    let failed = |error| format!("{} cannot be used: {error}; choose another place", folder.display());
+    let folder = folder.canonicalize().map_err(failed)?;
     Ok(folder.join(name))
 }
 

@@ -47,7 +47,7 @@ impl Default for Builder {
             arguments: Vec::new(),
             attachments: Vec::new(),
             annotations: Vec::new(),
-            patience: Duration::from_secs(2),
+            patience: Duration::from_secs(5),
             first_chance: None,
             present_threads: true,
         }
@@ -99,7 +99,7 @@ impl Builder {
     }
 
     /// How long a crashing program waits for the handler to say that it has read the request. Then it writes its dump
-    /// itself. Default 2 s. For the dump it waits as long as the handler gives signs of life.
+    /// itself. Default 5 s. For the dump it waits as long as the handler gives signs of life.
     pub fn patience(mut self, patience: Duration) -> Self {
         self.patience = patience;
         self

@@ -108,7 +108,13 @@ fn info(pidfd: &OwnedFd) -> io::Result<Info> {
     // _IOWR of <asm-generic/ioctl.h>: direction, size, magic number, number.
     let size = u32::try_from(size_of::<Info>()).unwrap_or(0);
     let request = 3 << 30 | size << 16 | MAGIC << 8 | GET_INFO;
+    #[allow(
+        clippy::cast_lossless,
+        clippy::cast_possible_wrap,
+        reason = "C libraries have types of their own for it"
+    )]
+    let request = request as libc::Ioctl;
     // SAFETY: the request carries the size of `info`, which outlives the call; the kernel writes no more than that.
-    let result = unsafe { libc::ioctl(pidfd.as_raw_fd(), libc::Ioctl::from(request), &raw mut info) };
+    let result = unsafe { libc::ioctl(pidfd.as_raw_fd(), request, &raw mut info) };
     if result == 0 { Ok(info) } else { Err(io::Error::last_os_error()) }
 }

@@ -176,7 +176,7 @@ pub fn receive(socket: RawFd, buffer: &mut [u8]) -> io::Result<Option<Received<'
         header.msg_iov = &raw mut part;
         header.msg_iovlen = 1;
         header.msg_control = (&raw mut control).cast();
-        header.msg_controllen = size_of::<Control>();
+        header.msg_controllen = size_of::<Control>() as _;
         let flags = libc::MSG_DONTWAIT | libc::MSG_CMSG_CLOEXEC;
         (libc::recvmsg(socket, &raw mut header, flags), header)
     };

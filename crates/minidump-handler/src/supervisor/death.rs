@@ -85,11 +85,22 @@ impl Death {
 /// Whether the signal takes its default action. When the processor raises one that is blocked or ignored, the kernel has
 /// taken the handler away by now. `status` is the text of /proc/PID/status.
 fn is_fatal(status: &str, signal: c_int, sent: bool) -> bool {
+    // The first process of a namespace gets no signal from others that it does not handle (pid_namespaces(7)).
+    !is_in(status, ["SigIgn:", "SigCgt:"], signal) && !(is_first(status) && sent)
+}
+
+/// Whether the signal is in one of these sets of /proc/PID/status.
+fn is_in(status: &str, sets: [&str; 2], signal: c_int) -> bool {
     let field = |key: &str| status.lines().find_map(|line| line.strip_prefix(key)).map(str::trim);
     let set = |key: &str| u64::from_str_radix(field(key).unwrap_or("0"), 16).unwrap_or(0);
     let bit = u32::try_from(signal - 1).ok().and_then(|shift| 1_u64.checked_shl(shift)).unwrap_or(0);
-    // The first process of a namespace gets no signal from others that it does not handle (pid_namespaces(7)).
-    (set("SigIgn:") | set("SigCgt:")) & bit == 0 && !(is_first(status) && sent)
+    sets.iter().any(|key| set(key) & bit != 0)
+}
+
+/// Whether the signal has come to a thread, or to its process, and not taken effect yet.
+pub fn is_pending(tid: pid_t, signal: c_int) -> bool {
+    let status = fs::read_to_string(format!("/proc/{tid}/status")).unwrap_or_default();
+    is_in(&status, ["SigPnd:", "ShdPnd:"], signal)
 }
 
 /// Whether it is the first process of its pid namespace.

@@ -165,11 +165,7 @@ impl Supervisor<'_> {
         if !suspended && !relay::stops_by_terminal(signal) {
             return;
         }
-        match trace::poll(self.root) {
-            // It goes on already, so nobody would let this process go on.
-            Ok(Some(told)) => self.waiting.push_back((self.root, told)),
-            _ => relay::stop(),
-        }
+        relay::stop(signal, || !death::is_pending(self.root, libc::SIGCONT));
     }
 
     /// A signal is about to take effect on a thread.
@@ -207,7 +203,8 @@ impl Supervisor<'_> {
         // Most threads just end: what is needed to know that comes first.
         let Some(signal) = trace::killed_by(tid).filter(|signal| death::dumps_core(*signal)) else { return };
         let Some(pid) = self.table.process_of(tid) else { return };
-        if self.table.is_dying(pid) {
+        // However long ago: its threads end by the signal of which there is a dump.
+        if self.table.was_to_die(pid) {
             return;
         }
         let held = hold::stop_others(pid, tid, STOP_LIMIT);

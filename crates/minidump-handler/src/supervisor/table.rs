@@ -47,7 +47,12 @@ impl Table {
         self.dying.insert(pid, Instant::now());
     }
 
-    /// Whether the process has been given the signal that kills it.
+    /// Whether the process was ever given a signal that was to kill it.
+    pub fn was_to_die(&self, pid: pid_t) -> bool {
+        self.dying.contains_key(&pid)
+    }
+
+    /// Whether the process has lately been given the signal that kills it.
     pub fn is_dying(&self, pid: pid_t) -> bool {
         self.dying.get(&pid).is_some_and(|since| since.elapsed() < DYING)
     }
@@ -71,6 +76,16 @@ mod tests {
         assert!(table.is_dying(own) && !table.is_dying(tid));
         table.replaced(own);
         assert_eq!(table.processes.len(), 1);
-        assert!(!table.is_dying(own));
+        assert!(!table.is_dying(own) && !table.was_to_die(own));
+    }
+
+    #[test]
+    fn a_process_that_takes_long_to_die_was_to_die_all_the_same() {
+        let mut table = Table::default();
+        let long_ago = Instant::now().checked_sub(DYING * 2).unwrap();
+        table.dying.insert(7, long_ago);
+        assert!(table.was_to_die(7) && !table.is_dying(7));
+        table.forget(7);
+        assert!(!table.was_to_die(7));
     }
 }

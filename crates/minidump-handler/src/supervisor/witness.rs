@@ -17,7 +17,7 @@ use std::mem::MaybeUninit;
 /// A `siginfo_t`; `si_signo` 0 ends a list.
 const INFO: usize = 128;
 /// So many are remembered that the supervisor has not asked for.
-const MOST: usize = 64;
+const MOST: usize = 1024;
 
 /// The process. It ends when this is dropped, or the supervisor ends.
 #[derive(Debug)]
@@ -68,11 +68,19 @@ impl Witness {
             if signal.number == 0 {
                 return Ok(());
             }
-            if self.seen.len() == MOST {
-                self.seen.pop_front();
-            }
-            self.seen.push_back(signal);
+            self.remember(signal);
         }
+    }
+
+    /// One of the first 31 that comes again before the supervisor has looked comes to it only once.
+    fn remember(&mut self, signal: Signal) {
+        if signal.number < libc::SIGRTMIN() && self.seen.contains(&signal) {
+            return;
+        }
+        if self.seen.len() == MOST {
+            self.seen.pop_front();
+        }
+        self.seen.push_back(signal);
     }
 }
 
@@ -104,7 +112,8 @@ fn bear_witness(set: &sigset_t, mut asked: PipeReader, mut answering: PipeWriter
     }
 }
 
-fn next_pending(set: &sigset_t) -> Option<[u8; INFO]> {
+/// A signal of the set that is there for this thread or process, which is taken away.
+pub fn next_pending(set: &sigset_t) -> Option<[u8; INFO]> {
     let mut info = MaybeUninit::<libc::siginfo_t>::zeroed();
     let at_once = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     // SAFETY: the set, the siginfo and the time are live.
@@ -113,7 +122,7 @@ fn next_pending(set: &sigset_t) -> Option<[u8; INFO]> {
 }
 
 /// The bytes of a siginfo that was zeroed before it was filled.
-pub fn bytes_of(info: MaybeUninit<libc::siginfo_t>) -> [u8; INFO] {
+fn bytes_of(info: MaybeUninit<libc::siginfo_t>) -> [u8; INFO] {
     // SAFETY: the same size, and all bytes are initialised.
     unsafe { std::mem::transmute::<MaybeUninit<libc::siginfo_t>, [u8; INFO]>(info) }
 }

@@ -2,8 +2,8 @@
 
 use super::{
     Kind,
-    Setting::{Parked, WithLibraryHandlers},
-    here,
+    Setting::{Alone, Parked, WithLibraryHandlers},
+    faults, here,
 };
 use crate::chain::{PATTERN_LENGTH, Pattern};
 use crate::facts::Facts;
@@ -14,6 +14,7 @@ pub const KINDS: &[Kind] = &[
     ("overflow-32", Parked, overflow_32),
     ("overflow-4096", Parked, overflow_4096),
     ("overflow-handled", WithLibraryHandlers, overflow_handled),
+    ("deep", Alone, deep),
 ];
 
 // Recursions whose frames, return address included, have exactly 32 bytes and 4 KiB.
@@ -72,6 +73,25 @@ fn crash_here_overflow_handled(depth: u64) -> u64 {
         0 => 0,
         depth => black_box(crash_here_overflow_handled(depth + 1) + 1),
     }
+}
+
+/// Dies with 6 MB of live stack. With `CRASHER_GATE` in the environment, when the standard input ends.
+fn deep() {
+    if std::env::var_os("CRASHER_GATE").is_some() {
+        while crate::sys::read_line().is_some() {}
+    }
+    crash_here_deep(6 << 20);
+}
+
+#[inline(never)]
+fn crash_here_deep(left: usize) {
+    let page = [left; 512];
+    black_box(&page);
+    match left.checked_sub(4096) {
+        Some(left) => crash_here_deep(left),
+        None => faults::null(),
+    }
+    black_box(&page);
 }
 
 /// Tells of the outermost frame of the recursion's stack that is known.

@@ -25,7 +25,8 @@ pub struct Crasher {
 pub struct End {
     /// From just before the crash till its parent was told of its end.
     pub took: Duration,
-    /// On the clock of `CLOCK_MONOTONIC`.
+    /// When it crashed, and when its parent was told, on the clock of `CLOCK_MONOTONIC`.
+    pub crashed: Duration,
     pub at: Duration,
 }
 
@@ -43,11 +44,6 @@ impl Crasher {
         Ok(Self { child, input, output, start })
     }
 
-    /// Its process id.
-    pub fn id(&self) -> u32 {
-        self.child.id()
-    }
-
     /// Has it crash.
     pub fn tell(&mut self) -> Outcome {
         self.input.write_all(b"crash\n").doing("a crasher has gone")
@@ -62,7 +58,8 @@ impl Crasher {
         }
         let line = line(&mut self.output)?;
         let crashed: u64 = line.parse().map_err(|_| format!("a crasher says '{line}'"))?;
-        Ok(End { took: at.saturating_sub(Duration::from_nanos(crashed)), at })
+        let crashed = Duration::from_nanos(crashed);
+        Ok(End { took: at.saturating_sub(crashed), crashed, at })
     }
 }
 

@@ -12,6 +12,7 @@ mod idle;
 mod orphans;
 mod results;
 mod rounds;
+mod service;
 mod way;
 
 use super::{contenders, machine, os};
@@ -32,7 +33,6 @@ const THREADS: [usize; 4] = [4, 16, 128, 1000];
 const LIVE_KIB: usize = 16;
 /// Rounds without another number.
 const ROUNDS: usize = 20;
-/// What `--quick` leaves out; for those who look for the time between two changes.
 const USAGE: &str = "use: bench crash [ROUNDS|report] [--ours PROGRAM]";
 
 /// Measures, prints the tables, and writes them into the documentation.

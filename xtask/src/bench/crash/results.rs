@@ -68,14 +68,14 @@ pub struct IdleResults {
     pub used: Memory,
 }
 
-/// As `/proc/PID/smaps_rollup` tells it.
+/// As `/proc/PID/smaps_rollup` tells it, in KiB.
 #[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
 pub struct Memory {
-    pub rss_kib: u64,
+    pub rss: u64,
     /// Its share of what it shares.
-    pub pss_kib: u64,
+    pub pss: u64,
     /// What nobody else has.
-    pub private_kib: u64,
+    pub private: u64,
 }
 
 /// Many programs that crash at once.

@@ -56,6 +56,11 @@ impl Way {
         command
     }
 
+    /// Threads that the client adds to the program: the one that keeps the handler alive.
+    pub fn own_threads(self) -> usize {
+        usize::from(self == Self::Handler)
+    }
+
     /// Where a dump is.
     pub fn dumps(self, folder: &Path) -> PathBuf {
         match self {
