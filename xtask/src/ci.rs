@@ -25,6 +25,7 @@ const CHECKS: &[(&str, Check)] = &[
     ("peer", published_crate),
     ("minidumper", minidumper::test),
     ("release", release_build),
+    ("capi", c_interface),
     ("instructions", instructions),
     ("tools", tools),
     ("test", tests),
@@ -124,6 +125,16 @@ fn static_program() -> Outcome {
 
 #[cfg(not(target_os = "linux"))]
 fn static_program() -> Outcome {
+    Ok(())
+}
+
+#[cfg(target_os = "linux")]
+fn c_interface() -> Outcome {
+    crate::capi::check()
+}
+
+#[cfg(not(target_os = "linux"))]
+fn c_interface() -> Outcome {
     Ok(())
 }
 

@@ -6,6 +6,8 @@
 
 #[cfg(target_os = "linux")]
 mod bench;
+#[cfg(target_os = "linux")]
+mod capi;
 mod ci;
 mod cross;
 mod deny;
@@ -57,6 +59,13 @@ const TASKS: &[Task] = &[
         arguments: "",
         run: dist::run,
         help: "build target/dist/minidump-writer, the program as one static file",
+    },
+    #[cfg(target_os = "linux")]
+    Task {
+        name: "install-c",
+        arguments: "PREFIX",
+        run: capi::install,
+        help: "build and install the libraries for C with all that belongs to them",
     },
     Task {
         name: "ci",

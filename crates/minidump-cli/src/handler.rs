@@ -3,6 +3,7 @@
 use crate::args::{HandlerArguments, LimitArguments};
 use crate::exit::Failure;
 use crate::{directory, options, text};
+use minidump_handler::coredump_socket::give_back_program_memory;
 use minidump_handler::server::{Event, Server};
 use minidump_handler::store::{Limits, Store};
 use std::io;
@@ -24,7 +25,8 @@ pub fn run(arguments: &HandlerArguments) -> Result<(), Failure> {
     };
     let mut server = server
         .map_err(|error| Failure::Failed(format!("{error}; name a path in a directory of yours with --socket PATH")))?
-        .options(options::of_handler(arguments));
+        .options(options::of_handler(arguments))
+        .when_idle(give_back_program_memory);
     if let Some(jobs) = arguments.jobs {
         server = server.concurrency(jobs);
     }

@@ -18,6 +18,8 @@ pub const PATTERN: &str = "/proc/sys/kernel/core_pattern";
 /// How many helpers may run at a time.
 pub const LIMIT: &str = "/proc/sys/kernel/core_pipe_limit";
 
+/// The file that who sets these locks.
+const LOCK: &str = "minidump-core-pattern.lock";
 /// What `kernel.core_pattern` can mean, since Linux 6.16.
 const MODES: &str = "/proc/sys/kernel/core_modes";
 
@@ -42,7 +44,7 @@ impl Machine {
         if !needs::root(test) {
             return None;
         }
-        let lock = File::create(std::env::temp_dir().join("minidump-core-pattern.lock")).unwrap();
+        let lock = File::create(std::env::temp_dir().join(LOCK)).unwrap();
         // SAFETY: flock has two numbers for arguments.
         assert_eq!(unsafe { libc::flock(lock.as_raw_fd(), libc::LOCK_EX) }, 0);
         let (pattern, limit) = (fs::read_to_string(PATTERN).unwrap(), fs::read_to_string(LIMIT).unwrap());
@@ -52,6 +54,16 @@ impl Machine {
         }
         Some(Self { pattern, limit, suid_dumpable: fs::read_to_string(SUID_DUMPABLE).unwrap(), _lock: lock })
     }
+}
+
+/// Keeps every test from setting up a handler as long as the result lives; waits until none is set up. A process that
+/// crashes meanwhile ends as on a machine without. Nothing to wait for where this user cannot see the lock.
+#[must_use]
+pub fn undisturbed() -> Option<File> {
+    let lock = File::open(std::env::temp_dir().join(LOCK)).ok()?;
+    // SAFETY: flock has two numbers for arguments.
+    assert_eq!(unsafe { libc::flock(lock.as_raw_fd(), libc::LOCK_SH) }, 0);
+    Some(lock)
 }
 
 impl Drop for Machine {

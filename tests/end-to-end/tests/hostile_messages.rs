@@ -12,6 +12,7 @@ use std::fs;
 use std::os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Messages that are sent.
 const MESSAGES: u32 = 10_000;
@@ -101,6 +102,12 @@ impl Handler {
         let answers = answers(&mine);
         assert_eq!(kind_of(answers.last().unwrap()), DONE, "{answers:?}");
     }
+}
+
+/// This process is dumped by one handler at a time.
+fn turn() -> MutexGuard<'static, ()> {
+    static TURN: Mutex<()> = Mutex::new(());
+    TURN.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn thread_id() -> i32 {
@@ -216,6 +223,7 @@ fn any_message() -> impl Strategy<Value = Vec<u8>> {
 
 #[test]
 fn ten_thousand_messages_do_not_confuse_it() {
+    let _turn = turn();
     // Most of what is close to a message is one, and is answered with a dump of this process, of which a few will do.
     let handler = Handler::start(&["--per-program", "50", "--within", "3600s"]);
     handler.assert_works();
@@ -261,6 +269,7 @@ fn ten_thousand_messages_do_not_confuse_it() {
 
 #[test]
 fn it_still_works_after_messages_that_are_none() {
+    let _turn = turn();
     let handler = Handler::start(&[]);
     let socket = handler.connect();
     for bytes in [b"".as_slice(), b"x", b"MDWH", &[0; 96 << 10], &[0xff; 150_000]] {
@@ -299,6 +308,7 @@ fn nobody_can_have_another_process_dumped() {
 
 #[test]
 fn a_connection_that_says_nothing_keeps_nobody_waiting() {
+    let _turn = turn();
     let handler = Handler::start(&[]);
     let silent: Vec<OwnedFd> = (0..600).map(|_| handler.connect()).collect();
     handler.assert_works();

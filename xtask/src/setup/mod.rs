@@ -86,6 +86,20 @@ pub fn valgrind() -> Outcome<bool> {
     Ok(false)
 }
 
+/// Makes sure of cmake and pkg-config, which build the examples in C. `false` without them, where that is no error.
+pub fn cmake() -> Outcome<bool> {
+    let has_both = || works("cmake") && works("pkg-config");
+    let why = if has_both() { None } else { apt::install(&["cmake", "make", "pkg-config", "g++"]).err() };
+    if has_both() {
+        return Ok(true);
+    }
+    let why = why.map_or_else(|| "they were installed, but do not start".to_owned(), |why| why.to_string());
+    shell::missing(format!(
+        "cmake and pkg-config are missing ({why}); install them: the examples in C need them"
+    ))?;
+    Ok(false)
+}
+
 /// Tries to install strace where there is none. The bench counts system calls with it.
 pub fn strace() -> Outcome {
     if works("strace") { Ok(()) } else { apt::install(&["strace"]) }

@@ -18,6 +18,7 @@ mod server;
 #[cfg(test)]
 mod tests;
 
+pub use idle::give_back_program_memory;
 pub use listener::{activated, listen};
 pub use own_crash::make_no_core_of_this_process;
 pub use peer::Peer;

@@ -6,7 +6,10 @@ use crate::protocol::{Reply, ReplyKind, Request};
 use crate::wake::Waker;
 use std::collections::VecDeque;
 use std::os::fd::{AsRawFd as _, OwnedFd};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+
+/// Workers that wait for the next job. A thread that is there already is at it sooner than a new one.
+const STANDBY: usize = 1;
 
 /// Whoever waits for an answer.
 #[derive(Debug)]
@@ -36,6 +39,8 @@ pub struct Job {
 #[derive(Debug)]
 pub struct Jobs {
     state: Mutex<State>,
+    /// Told of a new job, and of the end.
+    changed: Condvar,
     most_waiting: usize,
     most_workers: usize,
     waker: Arc<Waker>,
@@ -46,12 +51,16 @@ struct State {
     waiting: VecDeque<Job>,
     /// Those who wait for an answer of a worker.
     working: Vec<Arc<Asker>>,
+    /// All workers, and those that have nothing to do.
     workers: usize,
+    idle: usize,
+    is_over: bool,
 }
 
 impl Jobs {
     pub fn new(most_waiting: usize, most_workers: usize, waker: Arc<Waker>) -> Self {
-        Self { state: Mutex::default(), most_waiting, most_workers: most_workers.max(1), waker }
+        let (state, changed) = (Mutex::default(), Condvar::new());
+        Self { state, changed, most_waiting, most_workers: most_workers.max(1), waker }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -68,13 +77,19 @@ impl Jobs {
             return Err(job);
         }
         state.waiting.push_back(job);
+        self.changed.notify_one();
         Ok(())
     }
 
     /// Whether anything waits or is being worked at.
     pub fn is_busy(&self) -> bool {
         let state = self.lock();
-        !state.waiting.is_empty() || state.workers > 0
+        !state.waiting.is_empty() || !state.working.is_empty()
+    }
+
+    /// Until what this returns is dropped, workers may wait for jobs.
+    pub fn open(&self) -> impl Drop + '_ {
+        Open(self)
     }
 
     /// Tells all who wait that they are not forgotten.
@@ -88,7 +103,7 @@ impl Jobs {
         }
     }
 
-    /// Starts workers, as many as there is work for and the limit allows. `work` does one job.
+    /// Starts workers, as many as there is work for and the limit allows, and those that stand by. `work` does one job.
     pub fn start<'s, 'e>(
         self: &Arc<Self>,
         scope: &'s std::thread::Scope<'s, 'e>,
@@ -109,7 +124,7 @@ impl Jobs {
     fn wants_worker(&self) -> bool {
         let mut state = self.lock();
         let is_wanted = state.workers < self.most_workers
-            && state.workers < state.waiting.len().saturating_add(state.working.len());
+            && state.workers < state.waiting.len().saturating_add(state.working.len()).max(STANDBY);
         state.workers = state.workers.saturating_add(usize::from(is_wanted));
         is_wanted
     }
@@ -129,9 +144,18 @@ impl Worker {
 
     fn next(&self) -> Option<Job> {
         let mut state = self.0.lock();
-        let job = state.waiting.pop_front()?;
-        state.working.push(Arc::clone(&job.asker));
-        Some(job)
+        loop {
+            if let Some(job) = state.waiting.pop_front() {
+                state.working.push(Arc::clone(&job.asker));
+                return Some(job);
+            }
+            if state.is_over || state.idle >= STANDBY {
+                return None;
+            }
+            state.idle = state.idle.saturating_add(1);
+            state = self.0.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+            state.idle = state.idle.saturating_sub(1);
+        }
     }
 }
 
@@ -140,7 +164,10 @@ impl Drop for Worker {
         let mut state = self.0.lock();
         state.workers = state.workers.saturating_sub(1);
         drop(state);
-        self.0.waker.wake();
+        // One that could not be started is no reason to look again at once.
+        if std::thread::panicking() {
+            self.0.waker.wake();
+        }
     }
 }
 
@@ -152,5 +179,38 @@ struct Working<'j> {
 impl Drop for Working<'_> {
     fn drop(&mut self) {
         self.jobs.lock().working.retain(|other| !Arc::ptr_eq(other, &self.asker));
+        self.jobs.waker.wake();
+    }
+}
+
+/// The time in which workers wait for jobs.
+struct Open<'j>(&'j Jobs);
+
+impl Drop for Open<'_> {
+    fn drop(&mut self) {
+        self.0.lock().is_over = true;
+        self.0.changed.notify_all();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_worker_stands_by_and_ends_when_all_is_over() {
+        let jobs = Arc::new(Jobs::new(1, 4, Arc::new(Waker::new().unwrap())));
+        let work = |_: Job| {};
+        std::thread::scope(|scope| {
+            let open = jobs.open();
+            jobs.start(scope, &work);
+            while jobs.lock().idle == 0 {
+                std::thread::yield_now();
+            }
+            jobs.start(scope, &work);
+            assert_eq!((jobs.lock().workers, jobs.is_busy()), (STANDBY, false));
+            drop(open);
+        });
+        assert_eq!(jobs.lock().workers, 0);
     }
 }

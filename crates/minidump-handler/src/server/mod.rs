@@ -116,6 +116,7 @@ pub struct Server {
     store: Store,
     options: DumpOptions,
     concurrency: usize,
+    when_idle: Option<fn()>,
     listener: Option<(OwnedFd, PathBuf)>,
     connections: Vec<Connection>,
     waker: Arc<Waker>,
@@ -186,6 +187,7 @@ impl Server {
             store,
             options: DumpOptions::default(),
             concurrency: std::thread::available_parallelism().map_or(2, usize::from).clamp(2, 16),
+            when_idle: None,
             listener,
             connections: Vec::new(),
             waker: Arc::new(waker),
@@ -204,6 +206,14 @@ impl Server {
     #[must_use]
     pub fn concurrency(mut self, dumps: usize) -> Self {
         self.concurrency = dumps.max(1);
+        self
+    }
+
+    /// Calls `function` each time nothing is left to be done, before it waits: to give memory back, for instance
+    /// ([`give_back_program_memory`](crate::coredump_socket::give_back_program_memory)).
+    #[must_use]
+    pub fn when_idle(mut self, function: fn()) -> Self {
+        self.when_idle = Some(function);
         self
     }
 
@@ -230,9 +240,15 @@ impl Server {
         std::thread::scope(|scope| {
             let mut buffer = vec![0; MOST_BYTES];
             let mut reassured = Instant::now();
+            let mut was_busy = true;
+            let _open = jobs.open();
             while !self.is_done(&jobs) {
                 jobs.start(scope, &work);
-                let ready = socket::wait(self.descriptors(), if jobs.is_busy() { TICK_MS } else { -1 });
+                let is_busy = jobs.is_busy();
+                if std::mem::replace(&mut was_busy, is_busy) && !is_busy {
+                    self.when_idle.iter().for_each(|function| function());
+                }
+                let ready = socket::wait(self.descriptors(), if is_busy { TICK_MS } else { -1 });
                 if reassured.elapsed() >= TICK {
                     jobs.reassure();
                     reassured = Instant::now();

@@ -170,19 +170,23 @@ struct Control([u8; 256]);
 pub fn receive(socket: RawFd, buffer: &mut [u8]) -> io::Result<Option<Received<'_>>> {
     let mut part = libc::iovec { iov_base: buffer.as_mut_ptr().cast(), iov_len: buffer.len() };
     let mut control = Control([0; 256]);
-    // SAFETY: all zeros are a message without anything. Its parts are set to memory of ours that outlives the call.
-    let (length, header) = unsafe {
-        let mut header: libc::msghdr = zeroed();
-        header.msg_iov = &raw mut part;
-        header.msg_iovlen = 1;
-        header.msg_control = (&raw mut control).cast();
-        header.msg_controllen = size_of::<Control>() as _;
-        let flags = libc::MSG_DONTWAIT | libc::MSG_CMSG_CLOEXEC;
-        (libc::recvmsg(socket, &raw mut header, flags), header)
+    let mut read = || {
+        // SAFETY: all zeros are a message without anything. Its parts are set to memory of ours that outlives the call.
+        let (length, header) = unsafe {
+            let mut header: libc::msghdr = zeroed();
+            header.msg_iov = &raw mut part;
+            header.msg_iovlen = 1;
+            header.msg_control = (&raw mut control).cast();
+            header.msg_controllen = size_of::<Control>() as _;
+            let flags = libc::MSG_DONTWAIT | libc::MSG_CMSG_CLOEXEC;
+            (libc::recvmsg(socket, &raw mut header, flags), header)
+        };
+        usize::try_from(length).map(|length| (length, header)).map_err(|_| io::Error::last_os_error())
     };
-    let Ok(length) = usize::try_from(length) else {
-        let error = io::Error::last_os_error();
-        return if error.kind() == io::ErrorKind::ConnectionReset { Ok(None) } else { Err(error) };
+    let (length, header) = match read() {
+        // The other side has gone without reading all that it was told. This is said once, and before what it has sent.
+        Err(error) if error.kind() == io::ErrorKind::ConnectionReset => read()?,
+        done => done?,
     };
     let mut received = Received { message: &[], sender: None, process: None, passed: None };
     // SAFETY: the kernel has filled the header.
@@ -271,4 +275,57 @@ pub fn has_ended(process: RawFd) -> bool {
 /// The file name of a path, for messages.
 pub fn name_of(path: &Path) -> String {
     path.file_name().map(OsStr::to_string_lossy).unwrap_or_default().into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A connection as a handler has it.
+    fn pair() -> [OwnedFd; 2] {
+        let mut ends = [-1; 2];
+        let kind = libc::SOCK_SEQPACKET | libc::SOCK_CLOEXEC;
+        // SAFETY: two descriptors are written there.
+        assert_eq!(unsafe { libc::socketpair(libc::AF_UNIX, kind, 0, ends.as_mut_ptr()) }, 0);
+        let ends = ends.map(|end| own(end).unwrap());
+        tell_senders(ends[1].as_raw_fd()).unwrap();
+        ends
+    }
+
+    #[test]
+    fn the_sender_of_a_message_is_told() {
+        let [client, handler] = pair();
+        assert!(send(client.as_raw_fd(), b"hello"));
+        let mut buffer = [0; 16];
+        let received = receive(handler.as_raw_fd(), &mut buffer).unwrap().unwrap();
+        assert_eq!(received.message, b"hello");
+        assert_eq!(received.sender.unwrap().pid, std::process::id().cast_signed());
+        assert!(receive(handler.as_raw_fd(), &mut buffer).unwrap_err().kind() == io::ErrorKind::WouldBlock);
+    }
+
+    #[test]
+    fn what_was_sent_before_the_end_is_read() {
+        let [client, handler] = pair();
+        assert!(send(client.as_raw_fd(), b"request"));
+        // It goes without having read this, which the kernel takes for a broken connection.
+        assert!(send(handler.as_raw_fd(), b"greeting"));
+        drop(client);
+        let mut buffer = [0; 16];
+        assert_eq!(receive(handler.as_raw_fd(), &mut buffer).unwrap().unwrap().message, b"request");
+        assert!(receive(handler.as_raw_fd(), &mut buffer).unwrap().is_none());
+    }
+
+    #[test]
+    fn a_socket_that_nobody_listens_at_is_replaced_and_one_in_use_is_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("socket");
+        let first = listen(&path, false).unwrap();
+        assert_eq!(listen(&path, false).unwrap_err().raw_os_error(), Some(libc::EADDRINUSE));
+        drop(first);
+        let second = listen(&path, false).unwrap();
+        let client = connect(&path).unwrap();
+        assert!(accept(second.as_raw_fd()).unwrap().is_some());
+        drop(client);
+        assert!(listen(Path::new(&"x".repeat(108)), false).is_err());
+    }
 }

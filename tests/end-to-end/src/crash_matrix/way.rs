@@ -2,7 +2,7 @@
 
 use super::{End, system_wide};
 use crate::Dump;
-use crate::core_pattern::Installed;
+use crate::core_pattern::{self, Installed};
 use crate::process::{self, Finished};
 use crate::{needs, programs};
 use serde_json::Value;
@@ -56,6 +56,7 @@ impl Way {
         if let Some(installed) = installed {
             return system_wide::run(&installed.expect("the system-wide net is set up"), words);
         }
+        let _undisturbed = core_pattern::undisturbed();
         let folder = tempfile::tempdir().unwrap();
         let store = folder.path().join("dumps");
         let mut command = self.command(&store, words);
@@ -90,6 +91,7 @@ impl Way {
 pub fn alone(words: &[OsString]) -> End {
     // A core file, where the system makes them, goes with the folder.
     let folder = tempfile::tempdir().unwrap();
+    let _undisturbed = core_pattern::undisturbed();
     let (program, arguments) = words.split_first().expect("a command has a program");
     plain_end(&process::run(Command::new(program).args(arguments).current_dir(folder.path())))
 }
