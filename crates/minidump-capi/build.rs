@@ -1,4 +1,4 @@
-//! Gives the shared library the name by which programs will look for it.
+//! Gives the shared library the name by which programs will look for it, and keeps it where it is loaded.
 
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
@@ -6,5 +6,7 @@ fn main() {
     if matches!(system.as_str(), "linux" | "android") {
         // The number changes when programs have to be built anew.
         println!("cargo::rustc-cdylib-link-arg=-Wl,-soname,libminidump_writer.so.0");
+        // Signal handlers and threads lead into it: dlclose(3) must not take it away.
+        println!("cargo::rustc-cdylib-link-arg=-Wl,-z,nodelete");
     }
 }

@@ -1,6 +1,10 @@
 //! Reading what C hands over. What can be checked is checked: null pointers, alignment, counts, UTF-8. Whether memory is
 //! there cannot be; that is what the callers promise in their `unsafe`.
 #![expect(unsafe_code, reason = "pointers of C")]
+#![cfg_attr(
+    not(all(any(target_os = "linux", target_os = "android"), target_arch = "x86_64")),
+    allow(dead_code, reason = "some of it is read for the client alone")
+)]
 
 use crate::failure::Failure;
 use std::ffi::{CStr, OsStr, c_char};
@@ -141,10 +145,8 @@ pub unsafe fn annotations(array: *const Annotation, count: usize) -> Result<Vec<
 /// # Safety
 /// `pointer` must be null, or a `usize` and then memory up to the size that this says.
 pub unsafe fn structure<T: Versioned>(pointer: *const T) -> Result<T, Failure> {
-    check(T::NAME, pointer)?;
-    // SAFETY: it begins with its size.
-    let size = unsafe { *pointer.cast::<usize>() };
-    check_size::<T>(size)?;
+    // SAFETY: the caller's promise.
+    let size = unsafe { size(pointer) }?;
     let bytes = pointer.cast::<u8>();
     // SAFETY: the caller promises memory of this size.
     let beyond = unsafe { std::slice::from_raw_parts(bytes, size) }.get(size_of::<T>()..).unwrap_or_default();
@@ -163,10 +165,8 @@ pub unsafe fn structure<T: Versioned>(pointer: *const T) -> Result<T, Failure> {
 /// # Safety
 /// `pointer` must be null, or a `usize` and then memory up to the size that this says, which may be written.
 pub unsafe fn fill<T: Versioned>(pointer: *mut T, mut value: T) -> Result<(), Failure> {
-    check(T::NAME, pointer)?;
-    // SAFETY: it begins with its size.
-    let size = unsafe { *pointer.cast::<usize>() };
-    check_size::<T>(size)?;
+    // SAFETY: the caller's promise.
+    let size = unsafe { size(pointer.cast_const()) }?;
     // SAFETY: both begin with the size, and no more is copied than either of them has.
     unsafe {
         (&raw mut value).cast::<usize>().write(size);
@@ -180,9 +180,16 @@ pub unsafe fn fill<T: Versioned>(pointer: *mut T, mut value: T) -> Result<(), Fa
 /// Longest structure that is believed, in bytes.
 const LONGEST: usize = 4096;
 
-fn check_size<T: Versioned>(size: usize) -> Result<(), Failure> {
+/// The size that the structure at `pointer` tells, which is at least that of its first version.
+///
+/// # Safety
+/// `pointer` must be null, or a `usize`.
+pub unsafe fn size<T: Versioned>(pointer: *const T) -> Result<usize, Failure> {
+    check(T::NAME, pointer)?;
+    // SAFETY: it begins with its size.
+    let size = unsafe { *pointer.cast::<usize>() };
     if (T::FIRST..=LONGEST).contains(&size) {
-        return Ok(());
+        return Ok(size);
     }
     Err(Failure::Argument(T::NAME, "its field `size` must be the size of the structure"))
 }

@@ -52,7 +52,7 @@ impl ClientOptions {
     ///
     /// # Safety
     /// Pointers must be null or as their fields say.
-    pub unsafe fn wanted(&self) -> Result<Builder, Failure> {
+    pub(crate) unsafe fn wanted(&self) -> Result<Builder, Failure> {
         if self.flags & !LEAVE_PRESENT_THREADS != 0 {
             return Err(Failure::Newer("flags of mdw_client_options"));
         }

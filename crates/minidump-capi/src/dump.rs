@@ -9,6 +9,7 @@ use minidump_writer::output::DumpFile;
 use minidump_writer::{dump_process, dump_self};
 use std::ffi::{c_char, c_int};
 use std::path::Path;
+use std::ptr;
 
 /// Dumps process `pid`, which goes on, to the file `path`. See the header.
 ///
@@ -16,11 +17,8 @@ use std::path::Path;
 /// `path` must be null or a string.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn mdw_dump_process(pid: i32, path: *const c_char) -> c_int {
-    // SAFETY: the caller's promise.
-    enter(|| {
-        unsafe { dump(pid, arguments::path("path", path)?, &minidump_writer::DumpOptions::default()) }
-            .map(drop)
-    })
+    // SAFETY: the caller's promise; there are no options.
+    unsafe { mdw_dump_process_with(pid, path, ptr::null(), ptr::null_mut()) }
 }
 
 /// As [`mdw_dump_process`], with choices and an account. See the header.
@@ -37,13 +35,14 @@ pub unsafe extern "C" fn mdw_dump_process_with(
     // SAFETY: the caller's promises.
     enter(|| unsafe {
         let path = arguments::path("path", path)?;
-        let options = match options.is_null() {
-            true => minidump_writer::DumpOptions::default(),
-            false => arguments::structure(options)?.wanted()?,
+        let options = if options.is_null() {
+            minidump_writer::DumpOptions::default()
+        } else {
+            arguments::structure(options)?.wanted()?
         };
         if !report.is_null() {
             // Whether it can be filled is known before there is a dump.
-            arguments::structure(report.cast_const())?;
+            arguments::size(report.cast_const())?;
         }
         let told = dump(pid, path, &options)?;
         if report.is_null() { Ok(()) } else { arguments::fill(report, told) }

@@ -77,7 +77,7 @@ impl DumpOptions {
     ///
     /// # Safety
     /// `annotations` must be null or so many as their count says.
-    pub unsafe fn wanted(&self) -> Result<minidump_writer::DumpOptions, Failure> {
+    pub(crate) unsafe fn wanted(&self) -> Result<minidump_writer::DumpOptions, Failure> {
         if self.flags & !(SANITIZE | COPY_ON_WRITE | KEEP_ENVIRON) != 0 {
             return Err(Failure::Newer("flags of mdw_dump_options"));
         }

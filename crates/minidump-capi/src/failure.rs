@@ -107,6 +107,7 @@ pub enum Failure {
 
 impl Failure {
     /// Its number.
+    #[must_use]
     pub fn code(&self) -> Code {
         match self {
             Self::Argument(..) => Code::Argument,
@@ -130,6 +131,7 @@ impl Failure {
 
 impl Code {
     /// As C sees it.
+    #[must_use]
     pub const fn number(self) -> c_int {
         self as c_int
     }

@@ -10,7 +10,7 @@ use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 
-const WAYS: [Way; 2] = [Way::Supervisor, Way::CoreHandler];
+const WAYS: [Way; 3] = [Way::Supervisor, Way::Client, Way::CoreHandler];
 /// The user and the group `nobody`.
 const NOBODY: u32 = 65534;
 

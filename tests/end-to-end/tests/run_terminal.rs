@@ -122,7 +122,7 @@ fn jobs_in_the_background_and_signals_to_them() {
     }
     let seen = alike(|around| {
         let terminal = Terminal::open(around);
-        let mut line = |number, line: &str| {
+        let line = |number, line: &str| {
             terminal.enter(line);
             terminal.wait_for_prompt(number);
         };
@@ -166,11 +166,14 @@ fn an_interactive_shell_as_the_command() {
         terminal.enter("echo $?; jobs");
         terminal.wait_for_prompt(6);
         terminal.enter("fg");
-        terminal.wait_for("the inner shell", |screen| screen.contains("? fg\nw bash"));
+        terminal
+            .wait_for("the inner shell", |screen| screen.contains("? fg\nw bash") && screen.ends_with("\n?"));
         terminal.enter("set -m; sh -c 'kill -STOP $$; exit 8'; jobs; fg; echo $?");
-        terminal.wait_for("the end of the job", |screen| screen.contains("\n8\n"));
+        terminal.wait_for("the end of the job", |screen| screen.contains("\n8\n") && screen.ends_with("\n?"));
         terminal.enter("exit 5");
-        terminal.wait_for("the end of the shell", |screen| screen.contains("exit 5\nexit\n"));
+        terminal.wait_for("the end of the shell", |screen| {
+            screen.contains("exit 5\nexit\n") && screen.ends_with("\n?")
+        });
         terminal.enter("echo code $?; ./talk");
         terminal.wait_for_end("talk\ncode 5\nready");
         terminal.enter("three");
@@ -189,7 +192,7 @@ fn the_settings_of_the_terminal_are_as_without() {
     }
     let seen = alike(|around| {
         let terminal = Terminal::open(around);
-        let mut line = |number, line: &str| {
+        let line = |number, line: &str| {
             terminal.enter(line);
             terminal.wait_for_prompt(number);
         };

@@ -19,6 +19,13 @@ pub fn available_mib() -> u64 {
     memory("MemAvailable")
 }
 
+/// The part of the last minute, in percent, in which some thread waited for a processor (Documentation/accounting/psi.rst).
+pub fn processor_pressure() -> Option<u64> {
+    let text = fs::read_to_string("/proc/pressure/cpu").ok()?;
+    let average = text.lines().next()?.split_once("avg60=")?.1.split('.').next()?;
+    average.parse().ok()
+}
+
 fn memory(name: &str) -> u64 {
     let text = text("/proc/meminfo");
     value(&text, name).trim_end_matches(" kB").parse().unwrap_or(0) >> 10

@@ -72,7 +72,7 @@ impl Program {
                 symlink(made().join("libminidump_writer_c.a"), folder.join("libminidump_writer.a")).unwrap();
             }
         }
-        let is_cpp = source.ends_with(".cpp");
+        let is_cpp = Path::new(source).extension().is_some_and(|end| end == "cpp");
         let mut compiler = Command::new(if is_cpp { "c++" } else { "cc" });
         compiler.arg(if is_cpp { "-std=c++11" } else { "-std=c99" });
         compiler.args(WARNINGS).args(["-g", "-O0", "-pthread", "-D_POSIX_C_SOURCE=200809L", "-I"]);

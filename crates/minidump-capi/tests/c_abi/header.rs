@@ -2,11 +2,14 @@
 
 use crate::built::{WARNINGS, package, shared_library};
 use end_to_end::process;
-use object::elf::{DT_SONAME, FileHeader64};
+use object::elf::{DT_FLAGS_1, DT_SONAME, FileHeader64};
 use object::read::elf::{Dyn as _, FileHeader as _};
 use object::{Endianness, Object as _, ObjectSymbol as _};
 use std::collections::BTreeSet;
 use std::process::Command;
+
+/// DF_1_NODELETE of <elf.h>.
+const NODELETE: u64 = 8;
 
 #[test]
 fn the_header_is_clean_in_every_standard() {
@@ -57,7 +60,7 @@ fn the_shared_library_exports_what_the_header_declares_and_pthread_create() {
 }
 
 #[test]
-fn the_shared_library_has_a_name_with_the_number_of_its_interface() {
+fn the_shared_library_has_a_name_with_the_number_of_its_interface_and_is_never_unloaded() {
     let bytes = std::fs::read(shared_library()).unwrap();
     let header = FileHeader64::<Endianness>::parse(bytes.as_slice()).unwrap();
     let endian = header.endian().unwrap();
@@ -66,4 +69,6 @@ fn the_shared_library_has_a_name_with_the_number_of_its_interface() {
     let strings = sections.strings(endian, bytes.as_slice(), strings).unwrap();
     let name = entries.iter().find(|entry| entry.tag(endian) == DT_SONAME).unwrap();
     assert_eq!(name.string(endian, strings).unwrap(), b"libminidump_writer.so.0");
+    let flags = entries.iter().find(|entry| entry.tag(endian) == DT_FLAGS_1).unwrap();
+    assert_ne!(flags.val(endian) & NODELETE, 0);
 }

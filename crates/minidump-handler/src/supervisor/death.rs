@@ -86,7 +86,8 @@ impl Death {
 /// taken the handler away by now. `status` is the text of /proc/PID/status.
 fn is_fatal(status: &str, signal: c_int, sent: bool) -> bool {
     // The first process of a namespace gets no signal from others that it does not handle (pid_namespaces(7)).
-    !is_in(status, ["SigIgn:", "SigCgt:"], signal) && !(is_first(status) && sent)
+    let is_protected = is_first(status) && sent;
+    !is_protected && !is_in(status, ["SigIgn:", "SigCgt:"], signal)
 }
 
 /// Whether the signal is in one of these sets of /proc/PID/status.

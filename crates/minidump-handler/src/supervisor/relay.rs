@@ -72,7 +72,8 @@ pub fn pass_on(root: pid_t, mut witness: Option<Witness>) {
 /// Passes on a signal that was not for the group.
 fn decide(root: pid_t, signal: Signal, witness: Option<&mut Witness>) {
     let is_for_group = witness.is_some_and(|witness| witness.has_seen(signal));
-    if !is_of_terminal(signal) && !(is_for_group && in_same_group(root)) {
+    let root_has_it = is_of_terminal(signal) || (is_for_group && in_same_group(root));
+    if !root_has_it {
         // SAFETY: `root` is a child that is reaped only at the end of this process's work.
         unsafe { libc::kill(root, signal.number) };
     }

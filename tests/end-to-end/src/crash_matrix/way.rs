@@ -16,6 +16,8 @@ use std::process::{Command, ExitStatus};
 pub enum Way {
     /// `minidump-writer run`, without the program's help.
     Supervisor,
+    /// The client in the program, and the handler that it starts.
+    Client,
     /// `minidump-writer core-handler`, which the kernel starts. Needs root.
     CoreHandler,
     /// `minidump-writer core-handler --listen`, to which the kernel connects. Needs root and Linux 6.16.
@@ -39,7 +41,7 @@ impl Way {
     /// Whether this user may go it; says so when not.
     pub fn is_open(self) -> bool {
         match self {
-            Self::Supervisor => true,
+            Self::Supervisor | Self::Client => true,
             Self::CoreHandler => needs::root("the core handler"),
             Self::CoreSocket => Installed::copied_for_socket("the coredump socket").is_some(),
         }
@@ -49,7 +51,7 @@ impl Way {
     #[track_caller]
     pub fn run(self, words: &[OsString]) -> Outcome {
         let installed = match self {
-            Self::Supervisor => None,
+            Self::Supervisor | Self::Client => None,
             Self::CoreHandler => Some(Installed::new("the core handler", &[])),
             Self::CoreSocket => Some(Installed::served("the coredump socket", &[])),
         };
@@ -61,11 +63,12 @@ impl Way {
         let store = folder.path().join("dumps");
         let mut command = self.command(&store, words);
         let finished = process::run(command.current_dir(folder.path()));
-        let end = end_by_code(finished.status);
+        let is_around = self == Self::Supervisor;
+        let end = if is_around { end_by_code(finished.status) } else { plain_end(&finished) };
         let paths = dump_files(&store);
         for path in &paths {
             assert!(
-                finished.stderr.contains(path.to_str().unwrap()),
+                !is_around || finished.stderr.contains(path.to_str().unwrap()),
                 "{} in {}",
                 path.display(),
                 finished.stderr
@@ -77,12 +80,20 @@ impl Way {
 
     /// The command line that runs `words` with dumps into `store`.
     pub fn command(self, store: &Path, words: &[OsString]) -> Command {
-        let mut command = Command::new(programs::dumper());
         match self {
-            Self::Supervisor => command.arg("run").arg("-d").arg(store).arg("--").args(words),
+            Self::Supervisor => {
+                let mut command = Command::new(programs::dumper());
+                command.arg("run").arg("-d").arg(store).arg("--").args(words);
+                command
+            }
+            Self::Client => {
+                let (program, arguments) = words.split_first().expect("a command has a program");
+                let mut command = Command::new(program);
+                command.args(arguments).env("CRASHER_DUMPS", store).env("CRASHER_HANDLER", programs::dumper());
+                command
+            }
             Self::CoreHandler | Self::CoreSocket => panic!("no command of ours stands around {words:?}"),
-        };
-        command
+        }
     }
 }
 

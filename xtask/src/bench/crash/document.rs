@@ -48,6 +48,7 @@ pub fn text(results: &CrashResults) -> String {
     let burst = |number: fn(&BurstResults) -> String| results.bursts.first().map_or_else(String::new, number);
     let parts = [
         ("{{conditions}}", conditions),
+        ("{{pressure}}", pressure(results)),
         ("{{rounds}}", results.rounds.to_string()),
         ("{{exits}}", exits(results)),
         ("{{sizes}}", sizes(results)),
@@ -60,6 +61,18 @@ pub fn text(results: &CrashResults) -> String {
         ("{{limits}}", limits(results)),
     ];
     parts.iter().fold(TEXT.to_owned(), |text, (name, part)| text.replace(name, part.trim_end()))
+}
+
+fn pressure(results: &CrashResults) -> String {
+    let [Some(before), Some(last)] = results.pressure else {
+        return "Nobody told how busy the machine was otherwise.".into();
+    };
+    format!(
+        "In the minute before the run some thread of the machine waited for a processor {before} % of the time, in its \
+         last one {last} %. Each such wait is in these numbers: a dump by another process changes threads many times, \
+         and beside programs that compute without pause each change costs a time slice of theirs. Where these are not \
+         near 0, the least is closer to the truth than the median."
+    )
 }
 
 /// Fails when a limit is missed.

@@ -61,6 +61,7 @@ fn build(ours: Option<&Path>) -> Outcome<Programs> {
 }
 
 fn measure(programs: &Programs, folder: &Path, rounds: usize) -> Outcome<CrashResults> {
+    let before = machine::processor_pressure();
     let mut cases = Vec::new();
     for threads in THREADS {
         let case = rounds::measure(programs, folder, threads, LIVE_KIB, rounds)?;
@@ -68,9 +69,10 @@ fn measure(programs: &Programs, folder: &Path, rounds: usize) -> Outcome<CrashRe
         cases.push(case);
     }
     let idle = idle::measure(programs, folder)?;
+    let pressure = [before, machine::processor_pressure()];
     let bursts = burst::measure(programs, folder)?;
     let conditions = machine::conditions(false);
-    Ok(CrashResults { conditions, rounds, cases, idle, bursts })
+    Ok(CrashResults { conditions, pressure, rounds, cases, idle, bursts })
 }
 
 fn print_case(case: &CaseResults) {

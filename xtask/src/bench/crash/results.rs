@@ -11,6 +11,9 @@ use std::{fs, path::Path, time::Duration};
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct CrashResults {
     pub conditions: Conditions,
+    /// The part of the time, in percent, in which some thread of the machine waited for a processor, before the run and
+    /// in its last minute (`/proc/pressure/cpu`). `None` where the kernel does not tell.
+    pub pressure: [Option<u64>; 2],
     pub rounds: usize,
     pub cases: Vec<CaseResults>,
     pub idle: Vec<IdleResults>,
