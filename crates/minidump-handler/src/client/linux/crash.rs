@@ -97,8 +97,12 @@ fn report(mut job: Job<'_>) {
 
 fn run(job: &Job<'_>) {
     let is_settled = job.step == Step::Ask && ask(job);
-    if !is_settled && let Some(fallback) = &job.state.fallback {
-        fallback.record(&job.signal, &ANNOTATIONS);
+    match &job.state.fallback {
+        Some(fallback) if is_settled => fallback.remove(),
+        Some(fallback) => {
+            fallback.record(&job.signal, &ANNOTATIONS);
+        }
+        None => {}
     }
 }
 

@@ -100,6 +100,18 @@ impl Fallback {
         sys::process_id() == self.owner && !self.is_used.swap(true, Ordering::AcqRel)
     }
 
+    /// Removes the files that were reserved, which nobody needs: the handler has made the dump. A later crash of a program
+    /// that goes on makes new ones.
+    pub fn remove(&self) {
+        if !self.give_up() {
+            return;
+        }
+        for name in self.files.names.iter().filter_map(Name::as_c) {
+            // SAFETY: the directory is open, and the name ends with zero.
+            unsafe { libc::unlinkat(self.new, name.as_ptr(), 0) };
+        }
+    }
+
     /// Writes the dump. Whether there is one now, be it only its beginning.
     pub fn record(&self, signal: &Signal, annotations: &Annotations) -> bool {
         let (pid, tid) = (sys::process_id(), sys::thread_id());
