@@ -24,7 +24,9 @@ pub fn run(arguments: &HandlerArguments) -> Result<(), Failure> {
         None => Server::serve(inherited()?, store),
     };
     let mut server = server
-        .map_err(|error| Failure::Failed(format!("{error}; name a path in a directory of yours with --socket PATH")))?
+        .map_err(|error| {
+            Failure::Failed(format!("{error}; name a path in a directory of yours with --socket PATH"))
+        })?
         .options(options::of_handler(arguments))
         .when_idle(give_back_program_memory);
     if let Some(jobs) = arguments.jobs {
@@ -42,7 +44,9 @@ pub fn run(arguments: &HandlerArguments) -> Result<(), Failure> {
 /// The connection of the client that has started this program.
 fn inherited() -> Result<OwnedFd, Failure> {
     let connection = io::stdin().as_fd().try_clone_to_owned();
-    connection.map_err(|error| Failure::Failed(format!("the standard input is closed: {error}; clients start this")))
+    connection.map_err(|error| {
+        Failure::Failed(format!("the standard input is closed: {error}; clients start this"))
+    })
 }
 
 fn tell(event: &Event<'_>) {

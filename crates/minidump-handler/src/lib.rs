@@ -13,7 +13,10 @@ pub mod client;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 pub mod coredump_socket;
 #[cfg(all(any(target_os = "linux", target_os = "android"), target_arch = "x86_64"))]
-#[cfg_attr(not(feature = "client"), expect(dead_code, unused_imports, reason = "the half of programs that ask"))]
+#[cfg_attr(
+    not(feature = "client"),
+    expect(dead_code, unused_imports, reason = "the half of programs that ask")
+)]
 mod protocol;
 #[cfg(all(any(target_os = "linux", target_os = "android"), target_arch = "x86_64"))]
 pub mod server;

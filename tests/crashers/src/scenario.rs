@@ -1,8 +1,8 @@
 //! The list of scenarios.
 
 use crate::{
-    children, churn, crash, deep, execs, files, images, loader, lockstep, memory, pointers, protected, registers,
-    secrets, stacks, sys, threads, watchers, witness,
+    children, churn, crash, deep, execs, files, images, loader, lockstep, memory, pointers, protected,
+    registers, secrets, stacks, sys, threads, watchers, witness,
 };
 use std::ffi::OsString;
 use std::str::FromStr;

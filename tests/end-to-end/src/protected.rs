@@ -101,7 +101,10 @@ impl Protected {
         (self.target.wait().signal(), facts)
     }
 
-    /// Has it ask for a dump. Returns where that is, or why there is none.
+    /// Has it ask for a dump. Returns where that is.
+    ///
+    /// # Errors
+    /// Why there is none.
     #[track_caller]
     pub fn dump(&mut self, reason: &str) -> Result<PathBuf, String> {
         let told = self.target.ask(&format!("dump {reason}"));

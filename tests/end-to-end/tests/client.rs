@@ -398,6 +398,8 @@ fn a_full_disk_keeps_the_essentials() {
         let dump = Dump::of(fs::read(dump).unwrap());
         assert_eq!(crash_of(&dump).0, SIGSEGV.unsigned_abs(), "{handler:?}");
         assert!(!dump.thread_ids().is_empty(), "{handler:?}: the crashing thread");
-        dumps.iter().for_each(|path| fs::remove_file(path).unwrap());
+        for path in &dumps {
+            fs::remove_file(path).unwrap();
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! The handler and messages that no client sends.
 #![cfg(all(target_os = "linux", target_arch = "x86_64"))]
-#![expect(clippy::unwrap_used, reason = "helpers of tests fail the test")]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "helpers of tests fail the test")]
 
 use end_to_end::core_pattern::dumps_in;
 use end_to_end::process::{Guarded, wait_until};
@@ -255,7 +255,9 @@ fn ten_thousand_messages_do_not_confuse_it() {
             socket = handler.connect();
         }
     }
-    waiting.iter().for_each(|answer| drop(answers(answer)));
+    for answer in &waiting {
+        drop(answers(answer));
+    }
     drop(socket);
     let pid = std::process::id();
     let dumps = handler.dumps();
@@ -272,7 +274,8 @@ fn it_still_works_after_messages_that_are_none() {
     let _turn = turn();
     let handler = Handler::start(&[]);
     let socket = handler.connect();
-    for bytes in [b"".as_slice(), b"x", b"MDWH", &[0; 96 << 10], &[0xff; 150_000]] {
+    let long = [vec![0; 96 << 10], vec![0xff; 150_000]];
+    for bytes in [b"".as_slice(), b"x", b"MDWH", &long[0], &long[1]] {
         let [mine, theirs] = pair();
         send(&socket, bytes, Some(&theirs));
         drop(theirs);

@@ -1,5 +1,6 @@
 //! Preparing a program for its crash.
 
+use super::heartbeat::Beats;
 use super::linux::fallback::Fallback;
 use super::linux::message::About;
 use super::linux::monitor::{self, Shared, Source};
@@ -133,7 +134,9 @@ impl Builder {
             return Err(InstallError::NoDumpDirectory);
         }
         for (key, value) in &self.annotations {
-            ANNOTATIONS.set(key, value).map_err(|source| InstallError::Annotation { key: key.clone(), source })?;
+            ANNOTATIONS
+                .set(key, value)
+                .map_err(|source| InstallError::Annotation { key: key.clone(), source })?;
         }
         let failed = |source| InstallError::Connection { source };
         let mut region = Region::new(REGION).map_err(failed)?;
@@ -153,7 +156,7 @@ impl Builder {
                 ask_yama: asks_yama(),
             })
             .map_err(failed)?;
-        let shared = Arc::new(Shared { beats: Default::default(), stop: AtomicBool::new(false), waker });
+        let shared = Arc::new(Shared { beats: Beats::default(), stop: AtomicBool::new(false), waker });
         state::set(state);
         forks::watch();
         // It stays with its thread.
@@ -164,10 +167,7 @@ impl Builder {
             stacks::install_for_all();
         }
         let hooked = state.previous.replace();
-        let monitor = match source {
-            Some(source) => Some(monitor::spawn(state, Arc::clone(&shared), source)),
-            None => None,
-        };
+        let monitor = source.map(|source| monitor::spawn(state, Arc::clone(&shared), source));
         let client = Client { state, shared, monitor: None, reserved: ManuallyDrop::new(reserved) };
         // From here on dropping the client is not enough to take it back.
         let failed = hooked.err().or_else(|| monitor.as_ref()?.as_ref().err().map(copy));

@@ -76,10 +76,14 @@ impl Beats {
     /// Calls `report` with each thread that is overdue and has not been reported, and the reason.
     pub fn overdue(&self, mut report: impl FnMut(i32, &str)) {
         let now = sys::now_ms();
-        let late: Vec<_> = self.lock().iter().filter(|beat| beat.due().is_some_and(|due| due <= now)).cloned().collect();
+        let late: Vec<_> =
+            self.lock().iter().filter(|beat| beat.due().is_some_and(|due| due <= now)).cloned().collect();
         for beat in late {
             beat.is_reported.store(true, Ordering::Release);
-            report(beat.thread, &format!("no sign of life of thread {} for {} ms", beat.thread, beat.timeout_ms));
+            report(
+                beat.thread,
+                &format!("no sign of life of thread {} for {} ms", beat.thread, beat.timeout_ms),
+            );
         }
     }
 }

@@ -29,8 +29,7 @@ impl ReplyKind {
     /// The kind of a message, by its header alone: it allocates nothing, so that a signal handler may ask.
     pub fn of(message: &[u8]) -> Option<Self> {
         let fields = Fields::of(message).ok()?;
-        let kinds =
-            [Self::Accepted, Self::Waiting, Self::Done, Self::Declined, Self::Failed, Self::Hello];
+        let kinds = [Self::Accepted, Self::Waiting, Self::Done, Self::Declined, Self::Failed, Self::Hello];
         kinds.into_iter().find(|kind| *kind as u16 == fields.kind)
     }
 }
@@ -61,9 +60,8 @@ impl Reply {
         let kind = ReplyKind::of(message).ok_or(Malformed::Kind(fields.kind))?;
         let mut reply = Self { kind, text: String::new() };
         for field in fields {
-            match field? {
-                (TEXT, bytes) => reply.text = text(bytes),
-                _ => {}
+            if let (TEXT, bytes) = field? {
+                reply.text = text(bytes);
             }
         }
         Ok(reply)

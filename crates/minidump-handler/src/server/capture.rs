@@ -60,7 +60,9 @@ pub fn capture(job: &Job, options: &DumpOptions, store: &Store) -> Result<Taken,
     let attached = attachments::read(paths, peer.sender, &mut errors);
     let sections: Vec<&dyn SectionWriter> =
         attached.iter().map(|attachment| attachment as &dyn SectionWriter).collect();
-    errors.iter().for_each(|error| metadata.note(error));
+    for error in &errors {
+        metadata.note(error);
+    }
     let written = write(peer, &options, &sections, dump, &mut metadata)?;
     Ok(Taken { path: written, metadata })
 }
@@ -117,7 +119,7 @@ fn metadata_of(
 ) -> Metadata {
     let mut metadata = Metadata::now(program);
     if Path::new(program).is_absolute() {
-        metadata.executable = program.to_owned();
+        program.clone_into(&mut metadata.executable);
     }
     metadata.pid = u32::try_from(peer.sender.pid).ok();
     metadata.tid = u32::try_from(thread).ok();

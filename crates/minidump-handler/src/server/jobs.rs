@@ -67,18 +67,18 @@ impl Jobs {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Adds a job. `Err` gives it back when there are too many: of one user no more than half, unless it is the server's.
-    pub fn add(&self, job: Job, is_own: bool) -> Result<(), Job> {
+    /// Adds a job. Whether there are not too many: of one user no more than half, unless it is the server's.
+    pub fn add(&self, job: Job, is_own: bool) -> bool {
         let mut state = self.lock();
         let user = job.peer.sender.uid;
         let of_user = state.waiting.iter().filter(|other| other.peer.sender.uid == user).count();
         let is_greedy = !is_own && of_user >= self.most_waiting / 2;
         if state.waiting.len() >= self.most_waiting || is_greedy {
-            return Err(job);
+            return false;
         }
         state.waiting.push_back(job);
         self.changed.notify_one();
-        Ok(())
+        true
     }
 
     /// Whether anything waits or is being worked at.
@@ -104,9 +104,9 @@ impl Jobs {
     }
 
     /// Starts workers, as many as there is work for and the limit allows, and those that stand by. `work` does one job.
-    pub fn start<'s, 'e>(
+    pub fn start<'s>(
         self: &Arc<Self>,
-        scope: &'s std::thread::Scope<'s, 'e>,
+        scope: &'s std::thread::Scope<'s, '_>,
         work: &'s (dyn Fn(Job) + Send + Sync),
     ) {
         while self.wants_worker() {

@@ -174,8 +174,7 @@ impl Server {
     /// # Errors
     /// See [`ServerError`].
     pub fn serve(connection: OwnedFd, store: Store) -> Result<Self, ServerError> {
-        socket::tell_senders(connection.as_raw_fd())
-            .map_err(|source| ServerError::Connection { source })?;
+        socket::tell_senders(connection.as_raw_fd()).map_err(|source| ServerError::Connection { source })?;
         let mut server = Self::new(store, None)?;
         server.greet(connection);
         Ok(server)
@@ -344,12 +343,7 @@ fn read(
 }
 
 /// Takes a request in. One that is none, or does not say where to answer, is answered, if it can be, and forgotten.
-fn take(
-    received: Received<'_>,
-    is_own: bool,
-    jobs: &Jobs,
-    on_event: &(dyn Fn(&Event<'_>) + Send + Sync),
-) {
+fn take(received: Received<'_>, is_own: bool, jobs: &Jobs, on_event: &(dyn Fn(&Event<'_>) + Send + Sync)) {
     let Received { message, sender, process, passed } = received;
     let pid = sender.map_or(0, |sender| sender.pid);
     let asker = passed.map(|passed| Arc::new(Asker(passed)));
@@ -369,9 +363,12 @@ fn take(
     if asker.has_gone() {
         return on_event(&Event::Refused { pid, why: "the program does not wait for an answer any more" });
     }
-    let Some(peer) = peer else { return refuse("the program cannot be seen from the handler's pid namespace") };
+    let Some(peer) = peer else {
+        return refuse("the program cannot be seen from the handler's pid namespace");
+    };
     asker.tell(ReplyKind::Accepted, "");
-    if jobs.add(Job { request, peer, asker: Arc::clone(&asker) }, is_own).is_err() {
+    let is_added = jobs.add(Job { request, peer, asker: Arc::clone(&asker) }, is_own);
+    if !is_added {
         refuse("too many programs wait for their dumps");
     }
 }

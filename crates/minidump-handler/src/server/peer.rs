@@ -57,13 +57,11 @@ impl Peer {
     /// The path of its program; its name where that cannot be read.
     pub fn program(&self) -> String {
         let pid = self.sender.pid;
-        match fs::read_link(format!("/proc/{pid}/exe")) {
-            Ok(path) => path.to_string_lossy().into_owned(),
-            Err(_) => {
-                let name = fs::read(format!("/proc/{pid}/comm")).unwrap_or_default();
-                String::from_utf8_lossy(&name).trim_end().to_owned()
-            }
+        if let Ok(path) = fs::read_link(format!("/proc/{pid}/exe")) {
+            return path.to_string_lossy().into_owned();
         }
+        let name = fs::read(format!("/proc/{pid}/comm")).unwrap_or_default();
+        String::from_utf8_lossy(&name).trim_end().to_owned()
     }
 }
 

@@ -117,7 +117,9 @@ pub fn accept(listener: RawFd) -> io::Result<Option<OwnedFd>> {
     match own(fd) {
         Ok(socket) => Ok(Some(socket)),
         // Interrupted, or the other side has gone already.
-        Err(error) if matches!(error.raw_os_error(), Some(libc::EAGAIN | libc::EINTR | libc::ECONNABORTED)) => {
+        Err(error)
+            if matches!(error.raw_os_error(), Some(libc::EAGAIN | libc::EINTR | libc::ECONNABORTED)) =>
+        {
             Ok(None)
         }
         Err(error) => Err(error),
@@ -222,7 +224,7 @@ unsafe fn take_control(header: &libc::msghdr, received: &mut Received<'_>) {
                 }
                 (libc::SOL_SOCKET, libc::SCM_RIGHTS) => {
                     for index in 0..size / size_of::<c_int>() {
-                        let fd = own(ptr::read_unaligned(data.cast::<c_int>().add(index))).ok();
+                        let fd = own(ptr::read_unaligned(data.add(index * size_of::<c_int>()).cast())).ok();
                         received.passed = received.passed.take().or(fd);
                     }
                 }

@@ -37,7 +37,8 @@ impl Store {
     pub fn reserve(&self, metadata: &Metadata) -> Result<Reserved, StoreError> {
         self.layout.make()?;
         let folder = self.layout.directory(Place::New);
-        let made = Self::create_locked(clock::now_us(), |id| self.layout.dump(Place::New, id), create_private);
+        let made =
+            Self::create_locked(clock::now_us(), |id| self.layout.dump(Place::New, id), create_private);
         let Locked { id, path, file } = made.map_err(StoreError::file("make a file in", &folder))?;
         let known = Metadata { partial: true, ..metadata.clone() };
         self.describe(&id, &known)?;

@@ -89,7 +89,10 @@ impl Way {
             Self::Client => {
                 let (program, arguments) = words.split_first().expect("a command has a program");
                 let mut command = Command::new(program);
-                command.args(arguments).env("CRASHER_DUMPS", store).env("CRASHER_HANDLER", programs::dumper());
+                command
+                    .args(arguments)
+                    .env("CRASHER_DUMPS", store)
+                    .env("CRASHER_HANDLER", programs::dumper());
                 command
             }
             Self::CoreHandler | Self::CoreSocket => panic!("no command of ours stands around {words:?}"),

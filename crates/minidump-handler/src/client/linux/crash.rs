@@ -81,7 +81,10 @@ fn report(mut job: Job<'_>) {
     }
     if job.step == Step::Record {
         // What was taken when the report itself crashed is never given back by it, and its frames are never returned to.
-        [REQUEST.give(), ANSWER.give(), METADATA.give(), CRASH_STACK.give()];
+        REQUEST.give();
+        ANSWER.give();
+        METADATA.give();
+        CRASH_STACK.give();
     }
     let argument = (&raw mut job).cast::<c_void>();
     match CRASH_STACK.take() {
@@ -116,7 +119,8 @@ fn ask(job: &Job<'_>) -> bool {
         Some(message) if control >= 0 => exchange_with(state, control, message, answer),
         _ => false,
     };
-    [REQUEST.give(), ANSWER.give()];
+    REQUEST.give();
+    ANSWER.give();
     is_settled
 }
 
@@ -131,5 +135,5 @@ fn exchange_with(state: &State, control: i32, message: &[u8], buffer: &mut [u8])
 
 /// How long the handler is waited for.
 pub fn patience(state: &State) -> Patience {
-    Patience { accept_ms: state.patience_ms, silence_ms: SILENCE_MS, all_ms: ALL_MS }
+    Patience { accept: state.patience_ms, silence: SILENCE_MS, all: ALL_MS }
 }

@@ -4,15 +4,15 @@ use super::sys;
 use crate::protocol::ReplyKind;
 use libc::c_int;
 
-/// How long to wait for a handler.
+/// How long to wait for a handler, in milliseconds.
 #[derive(Debug, Clone, Copy)]
 pub struct Patience {
-    /// Until it says that it has read the request, in milliseconds.
-    pub accept_ms: u64,
-    /// Between two signs of life after that, in milliseconds.
-    pub silence_ms: u64,
-    /// For all of it, in milliseconds.
-    pub all_ms: u64,
+    /// Until it says that it has read the request.
+    pub accept: u64,
+    /// Between two signs of life after that.
+    pub silence: u64,
+    /// For all of it.
+    pub all: u64,
 }
 
 /// What became of a request.
@@ -38,7 +38,7 @@ pub fn ask<'b>(
     buffer: &'b mut [u8],
 ) -> Answer<'b> {
     let begun = sys::now_ms();
-    let sent = send(control, request, theirs, begun.saturating_add(patience.accept_ms));
+    let sent = send(control, request, theirs, begun.saturating_add(patience.accept));
     // So that the handler's is the only one, and its end is seen.
     sys::close(theirs);
     let answer = match sent {
@@ -63,8 +63,8 @@ fn send(control: c_int, request: &[u8], theirs: c_int, until: u64) -> Result<(),
 }
 
 fn wait(mine: c_int, begun: u64, patience: Patience, buffer: &mut [u8]) -> Answer<'_> {
-    let last = begun.saturating_add(patience.all_ms);
-    let mut until = begun.saturating_add(patience.accept_ms);
+    let last = begun.saturating_add(patience.all);
+    let mut until = begun.saturating_add(patience.accept);
     // What has come is read even if time is over: this process may have stood still all the while.
     while sys::wait_for(mine, libc::POLLIN, remaining(until.min(last))) || sys::now_ms() < until.min(last) {
         let Some(message) = sys::receive(mine, buffer) else { continue };
@@ -77,7 +77,7 @@ fn wait(mine: c_int, begun: u64, patience: Patience, buffer: &mut [u8]) -> Answe
                 return Answer::Told(kind, buffer.get(..length).unwrap_or(&[]));
             }
             Some(ReplyKind::Accepted | ReplyKind::Waiting) => {
-                until = sys::now_ms().saturating_add(patience.silence_ms);
+                until = sys::now_ms().saturating_add(patience.silence);
             }
             Some(ReplyKind::Hello) | None => {}
         }
@@ -94,7 +94,7 @@ mod tests {
     use super::*;
     use crate::protocol::Reply;
 
-    const PATIENCE: Patience = Patience { accept_ms: 10_000, silence_ms: 10_000, all_ms: 20_000 };
+    const PATIENCE: Patience = Patience { accept: 10_000, silence: 10_000, all: 20_000 };
 
     fn reply(kind: ReplyKind, text: &str) -> Vec<u8> {
         Reply { kind, text: text.into() }.encode()
@@ -150,7 +150,7 @@ mod tests {
     #[test]
     fn a_handler_that_is_silent_is_given_up() {
         let [control, handler] = sys::pair().unwrap();
-        let patience = Patience { accept_ms: 20, silence_ms: 20, all_ms: 40 };
+        let patience = Patience { accept: 20, silence: 20, all: 40 };
         assert_eq!(ask(control, sys::pair().unwrap(), b"x", patience, &mut [0; 64]), Answer::Silent);
         [control, handler].into_iter().for_each(sys::close);
     }

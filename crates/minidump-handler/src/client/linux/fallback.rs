@@ -143,18 +143,11 @@ impl Fallback {
             return Some(self.files);
         }
         let mut names = [Name::new(), Name::new()];
-        self.name(&mut names, pid)?;
+        name_of_now(&mut names, pid)?;
         let [dump, metadata] = [self.create(&names[0]), self.create(&names[1])];
         // SAFETY: a descriptor of ours. Where the lock cannot be had, the file is as it is.
         unsafe { libc::flock(dump, libc::LOCK_EX | libc::LOCK_NB) };
         (dump >= 0).then_some(Files { dump, metadata, names, is_own: false })
-    }
-
-    /// The names of a crash now.
-    fn name(&self, [dump, metadata]: &mut [Name; 2], pid: pid_t) -> Option<()> {
-        let id = Id::at(sys::now_us(), pid.unsigned_abs(), sys::some_number());
-        write!(dump, "{id}.dmp").ok()?;
-        write!(metadata, "{id}.json").ok()
     }
 
     /// A new file in `new`; negative when there is none.
@@ -214,7 +207,7 @@ impl Fallback {
     /// Moves both files to `pending`, under the name of now. What fails, the next sweep does.
     fn publish(&self, files: &Files, pid: pid_t) {
         let mut now = [Name::new(), Name::new()];
-        let to = match self.name(&mut now, pid) {
+        let to = match name_of_now(&mut now, pid) {
             Some(()) if files.is_own => &now,
             _ => &files.names,
         };
@@ -227,6 +220,13 @@ impl Fallback {
             }
         }
     }
+}
+
+/// The names of a crash now.
+fn name_of_now([dump, metadata]: &mut [Name; 2], pid: pid_t) -> Option<()> {
+    let id = Id::at(sys::now_us(), pid.unsigned_abs(), sys::some_number());
+    write!(dump, "{id}.dmp").ok()?;
+    write!(metadata, "{id}.json").ok()
 }
 
 /// The name of a signal that is hooked.

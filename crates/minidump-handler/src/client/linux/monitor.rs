@@ -100,13 +100,18 @@ impl Monitor {
     fn timeout(&self) -> Duration {
         let hello = self.handler.is_none().then(|| HELLO.saturating_sub(self.since.elapsed()));
         let beats = self.shared.beats.next();
-        hello.into_iter().chain(beats).min().unwrap_or(Duration::from_secs(3600)).max(Duration::from_millis(1))
+        hello
+            .into_iter()
+            .chain(beats)
+            .min()
+            .unwrap_or(Duration::from_secs(3600))
+            .max(Duration::from_millis(1))
     }
 
     /// Waits. Whether the handler said something, and whether it has ended.
     fn wait(&self, timeout: Duration) -> (bool, bool) {
         let control = self.state.channel.control.load(Ordering::Acquire);
-        let handler = self.handler.as_ref().map_or(-1, |handler| handler.as_raw_fd());
+        let handler = self.handler.as_ref().map_or(-1, OwnedFd::as_raw_fd);
         let fds = [self.shared.waker.as_fd().as_raw_fd(), control, handler];
         let [_, heard, ended] = sys::wait_for_any(fds, timeout);
         (heard, ended)

@@ -30,9 +30,8 @@ impl std::fmt::Debug for Previous {
 impl Previous {
     /// Looks up the actions of now. A signal that is ignored is nothing that kills, and stays ignored.
     pub fn look_up() -> Self {
-        let actions = CORE.map(|(signal, _)| {
-            action_of(signal).filter(|action| action.sa_sigaction != libc::SIG_IGN)
-        });
+        let actions =
+            CORE.map(|(signal, _)| action_of(signal).filter(|action| action.sa_sigaction != libc::SIG_IGN));
         Self { actions: UnsafeCell::new(actions) }
     }
 
@@ -111,9 +110,8 @@ extern "C" fn on_signal(number: c_int, info: *mut libc::siginfo_t, ucontext: *mu
     let errno = sys::errno();
     // Code that saves and restores handlers by signal(2) takes the flags away, and with them these arguments. Installed
     // anew, the handler is called again with what it needs.
-    let is_whole = action_of(number).is_none_or(|action| {
-        action.sa_sigaction != handler() || action.sa_flags & libc::SA_SIGINFO != 0
-    });
+    let is_whole = action_of(number)
+        .is_none_or(|action| action.sa_sigaction != handler() || action.sa_flags & libc::SA_SIGINFO != 0);
     if is_whole {
         crash::handle(&Signal { number, info, ucontext });
     } else {
@@ -155,8 +153,7 @@ fn raise(number: c_int, info: *const libc::siginfo_t) {
         let mut set: libc::sigset_t = zeroed();
         libc::sigaddset(&raw mut set, number);
         libc::sigprocmask(libc::SIG_BLOCK, &raw const set, ptr::null_mut());
-        let sent = !info.is_null()
-            && libc::syscall(libc::SYS_rt_tgsigqueueinfo, pid, tid, number, info) == 0;
+        let sent = !info.is_null() && libc::syscall(libc::SYS_rt_tgsigqueueinfo, pid, tid, number, info) == 0;
         if !sent && libc::syscall(libc::SYS_tgkill, pid, tid, number) != 0 {
             // A sandbox forbids signals. This is the status that a shell would tell.
             libc::_exit(128 + number);

@@ -44,9 +44,9 @@ impl Program {
     fn spawn(&self, theirs: BorrowedFd<'_>) -> io::Result<()> {
         let program = text(self.path.as_os_str().as_bytes())?;
         let fixed = ["handler", "--client", "-d"].map(OsString::from);
-        let words = fixed.into_iter().chain([self.dump_dir.clone().into()]).chain(self.arguments.iter().cloned());
-        let words: Vec<CString> =
-            words.map(|word| text(word.as_bytes())).collect::<io::Result<_>>()?;
+        let words =
+            fixed.into_iter().chain([self.dump_dir.clone().into()]).chain(self.arguments.iter().cloned());
+        let words: Vec<CString> = words.map(|word| text(word.as_bytes())).collect::<io::Result<_>>()?;
         let variables = std::env::vars_os().filter_map(|(name, value)| {
             let mut variable = name.into_vec();
             variable.push(b'=');
@@ -85,7 +85,9 @@ fn make_orphan(plan: &mut Plan, stack: *mut c_void) -> io::Result<()> {
     }
     // Without a signal for its end, only those who ask for such children find it.
     // SAFETY: no status is asked for.
-    while unsafe { libc::waitpid(child, ptr::null_mut(), libc::__WCLONE) } < 0 && sys::errno() == libc::EINTR {}
+    while unsafe { libc::waitpid(child, ptr::null_mut(), libc::__WCLONE) } < 0 && sys::errno() == libc::EINTR
+    {
+    }
     if plan.error == 0 { Ok(()) } else { Err(io::Error::from_raw_os_error(plan.error)) }
 }
 

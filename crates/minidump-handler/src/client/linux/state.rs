@@ -102,7 +102,9 @@ impl Channel {
         // A child that shares nothing but this memory, or has copied it. Where it has no descriptors left, those two are
         // of no other use to it; the numbers stay with the parent.
         sys::pair().or_else(|| {
-            ahead.iter().for_each(|end| sys::close(end.load(Ordering::Acquire)));
+            for end in ahead {
+                sys::close(end.load(Ordering::Acquire));
+            }
             sys::pair()
         })
     }

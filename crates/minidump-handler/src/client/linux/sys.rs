@@ -104,9 +104,7 @@ pub fn pass_credentials(fd: c_int) -> bool {
     #[expect(clippy::cast_possible_truncation, reason = "four")]
     let size = size_of::<c_int>() as libc::socklen_t;
     // SAFETY: the option is an int, whose size is told.
-    unsafe {
-        libc::setsockopt(fd, libc::SOL_SOCKET, libc::SO_PASSCRED, (&raw const on).cast(), size) == 0
-    }
+    unsafe { libc::setsockopt(fd, libc::SOL_SOCKET, libc::SO_PASSCRED, (&raw const on).cast(), size) == 0 }
 }
 
 pub fn close(fd: c_int) {
@@ -120,8 +118,7 @@ struct OneDescriptor([u8; 24]);
 
 /// Sends a datagram and, with it, a descriptor, without waiting. `Err` is the error number.
 pub fn send(socket: c_int, message: &[u8], passed: c_int) -> Result<(), c_int> {
-    let mut part =
-        libc::iovec { iov_base: message.as_ptr().cast_mut().cast(), iov_len: message.len() };
+    let mut part = libc::iovec { iov_base: message.as_ptr().cast_mut().cast(), iov_len: message.len() };
     let mut space = OneDescriptor([0; 24]);
     // SAFETY: all zeros are a message without anything. Its parts are set to memory that outlives the call: `part`, of
     // which the kernel only reads, and `space`, which has room for one descriptor (CMSG_SPACE(4) is 24).
@@ -142,11 +139,10 @@ pub fn send(socket: c_int, message: &[u8], passed: c_int) -> Result<(), c_int> {
 }
 
 /// A datagram that is there already. `None` when there is none; an empty one when the other side has gone.
-pub fn receive<'b>(socket: c_int, buffer: &'b mut [u8]) -> Option<&'b [u8]> {
+pub fn receive(socket: c_int, buffer: &mut [u8]) -> Option<&[u8]> {
     // SAFETY: the buffer has the length that is told.
-    let got = unsafe {
-        libc::recv(socket, buffer.as_mut_ptr().cast::<c_void>(), buffer.len(), libc::MSG_DONTWAIT)
-    };
+    let got =
+        unsafe { libc::recv(socket, buffer.as_mut_ptr().cast::<c_void>(), buffer.len(), libc::MSG_DONTWAIT) };
     match usize::try_from(got) {
         Ok(length) => buffer.get(..length),
         Err(_) if errno() == libc::ECONNRESET => Some(&[]),

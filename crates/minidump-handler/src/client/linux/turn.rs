@@ -35,16 +35,13 @@ pub fn take(pid: pid_t, tid: pid_t) -> Turn {
     let me = identity(pid, tid);
     let until = sys::now_ms().saturating_add(PATIENCE_MS);
     loop {
-        let owner = match OWNER.compare_exchange(0, me, Ordering::Acquire, Ordering::Acquire) {
-            Ok(_) => {
-                if DYING.load(Ordering::Acquire) == u64::from(pid.unsigned_abs()) {
-                    OWNER.store(0, Ordering::Release);
-                    return Turn::TooLate;
-                }
-                FAULTS.store(0, Ordering::Relaxed);
-                return Turn::Mine;
+        let Err(owner) = OWNER.compare_exchange(0, me, Ordering::Acquire, Ordering::Acquire) else {
+            if DYING.load(Ordering::Acquire) == u64::from(pid.unsigned_abs()) {
+                OWNER.store(0, Ordering::Release);
+                return Turn::TooLate;
             }
-            Err(owner) => owner,
+            FAULTS.store(0, Ordering::Relaxed);
+            return Turn::Mine;
         };
         if owner == me {
             return Turn::Again(FAULTS.fetch_add(1, Ordering::Relaxed).saturating_add(1));
