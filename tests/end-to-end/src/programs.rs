@@ -23,12 +23,22 @@ pub fn crasher() -> &'static Path {
     FOUND.get_or_init(|| find("CRASHER_BIN", "crashers", "crasher", profile))
 }
 
+/// The static library of the C interface, without optimisation.
+pub fn c_library() -> &'static Path {
+    static FOUND: OnceLock<PathBuf> = OnceLock::new();
+    FOUND.get_or_init(|| {
+        let profile = profile_directory();
+        build("minidump-capi", "--lib", "debug", &target_directory());
+        profile.with_file_name("debug").join("libminidump_writer_c.a")
+    })
+}
+
 fn find(variable: &str, package: &str, name: &str, profile: &str) -> PathBuf {
     if let Some(path) = env::var_os(variable) {
         return PathBuf::from(path).canonicalize().unwrap_or_else(|error| panic!("{variable}: {error}"));
     }
     let target = target_directory();
-    build(package, profile, &target);
+    build(package, "--bins", profile, &target);
     let path = target.join(profile).join(name);
     path.canonicalize().unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
@@ -43,10 +53,10 @@ fn target_directory() -> PathBuf {
     profile_directory().parent().unwrap().to_path_buf()
 }
 
-fn build(package: &str, profile: &str, target: &Path) {
+fn build(package: &str, what: &str, profile: &str, target: &Path) {
     let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
-    command.args(["build", "--quiet", "--bins", "-p", package]);
+    command.args(["build", "--quiet", what, "-p", package]);
     if profile == "release" {
         command.arg("--release");
     }

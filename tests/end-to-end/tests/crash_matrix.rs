@@ -48,7 +48,7 @@ fn signals_of_the_program_and_of_the_kernel() {
         Crash::of("sigxcpu", SIGXCPU),
         Crash::of("cpu-limit", SIGXCPU).on_main(),
         Crash::of("sigxfsz", SIGXFSZ),
-        Crash::of("signals-blocked", SIGSEGV),
+        Crash::of("signals-blocked", SIGSEGV).lost_by(&[Way::Client]),
         Crash::of("abort-blocked", SIGABRT),
     ];
     check(&WAYS, rows);
@@ -70,10 +70,10 @@ fn stacks_that_overflow_or_are_lost() {
 fn programs_with_signal_handlers() {
     let rows = [
         Crash::of("in-handler", SIGSEGV),
-        Crash::of("in-own-handler", SIGSEGV),
-        Crash::of("handler-gives-up", SIGSEGV),
-        Crash::of("handler-reset", SIGSEGV),
-        Crash::of("mends-then-dies", SIGSEGV),
+        Crash::of("in-own-handler", SIGSEGV).lost_by(&[Way::Client]),
+        Crash::of("handler-gives-up", SIGSEGV).lost_by(&[Way::Client]),
+        Crash::of("handler-reset", SIGSEGV).lost_by(&[Way::Client]),
+        Crash::of("mends-then-dies", SIGSEGV).lost_by(&[Way::Client]),
     ];
     check(&WAYS, rows);
 }
@@ -115,16 +115,13 @@ fn programs_that_may_not_do_much() {
 
 #[test]
 fn system_calls_that_kill() {
-    check(&WAYS, [Crash::of("sigsys-trap", SIGSYS), Crash::of("sigsys-kill", SIGSYS)]);
+    check(&WAYS, [Crash::of("sigsys-trap", SIGSYS), Crash::of("sigsys-kill", SIGSYS).lost_by(&[Way::Client])]);
 }
 
 #[test]
 fn programs_that_gave_up_the_rights_of_root() {
     if needs::root("programs_that_gave_up_the_rights_of_root") {
-        check(&WAYS, [Crash::of("chroot", SIGSEGV)]);
-        // The C library has every thread change its user in a signal handler, on the alternate stack, and the program may
-        // crash before all have come back from it. The kernel takes the core at once; see the tests of `core_handler`.
-        check(&[Way::Supervisor], [Crash::of("setuid", SIGSEGV)]);
+        check(&WAYS, [Crash::of("chroot", SIGSEGV), Crash::of("setuid", SIGSEGV)]);
     }
 }
 

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 /// Arguments of `handler`.
 #[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of the command line")]
 pub struct HandlerArguments {
     /// Where programs connect to; the socket is made
     #[arg(long, value_name = "PATH", required_unless_present = "client", conflicts_with = "client")]

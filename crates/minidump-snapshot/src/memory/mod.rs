@@ -11,6 +11,6 @@ pub use buffer::BufferSource;
 pub use plan::{MemoryPlan, PlannedRange, Purpose, ThreadStack};
 pub use policy::{MemoryMode, MemoryPolicy};
 pub use source::{MemorySource, ReadEnd, ReadOutcome, ReadRequest};
-pub use stack::{StackWindow, stack_window};
+pub use stack::{StackWindow, interrupted_stack, stack_window};
 
 pub(crate) use stack::stack_extents;

@@ -11,6 +11,9 @@ const OVERFLOW_MARGIN: u64 = 64 << 10;
 /// How much of a capped, overflowing stack goes to its far end: one part in this many.
 const TAIL_SHARE: u64 = 8;
 
+/// A mapping of at most this size may be an alternative signal stack.
+const SIGNAL_STACK: u64 = 256 << 10;
+
 /// The part of a stack that a dump keeps, as half-open address ranges.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct StackWindow {
@@ -55,6 +58,32 @@ pub fn stack_window(regions: &[Region], thread: &Thread, is_main: bool, cap: u64
         Some((tail_start, _)) if tail_start > head_end => Some(StackWindow { head: (low, head_end), tail }),
         _ => Some(StackWindow { head: (low, limit), tail: None }),
     }
+}
+
+/// What a thread may have been doing before it went to a stack for signals: both ends of the thread's own stack, at most
+/// `cap` bytes, because where in it the thread was is not known. `None` when `window` is its own stack, or is too large for
+/// one that is for signals: programs whose threads run coroutines would otherwise have two stacks for each.
+#[must_use]
+pub fn interrupted_stack(
+    regions: &[Region],
+    thread: &Thread,
+    is_main: bool,
+    window: StackWindow,
+    cap: u64,
+) -> Option<[(u64, u64); 2]> {
+    let current = find(regions, window.head.0)?;
+    let (own, end) = if is_main {
+        let own = regions.iter().find(|region| region.kind == RegionKind::Stack)?;
+        (own, own.end)
+    } else {
+        let own = find(regions, thread.thread_pointer?).filter(|region| is_stack_like(region))?;
+        (own, own_end(own, thread, own.start)?)
+    };
+    if own == current || current.end.saturating_sub(current.start) > SIGNAL_STACK {
+        return None;
+    }
+    let half = (cap / 2).min(end.saturating_sub(own.start) / 2).next_multiple_of(16);
+    Some([(own.start, own.start.saturating_add(half).min(end)), (end.saturating_sub(half).max(own.start), end)])
 }
 
 /// The region that holds the live stack and the lowest address worth keeping in it.
@@ -174,6 +203,36 @@ mod tests {
     fn the_window_starts_below_sp_by_the_red_zone_and_ends_with_the_mapping() {
         let window = stack_window(&guarded_stack(), &thread(0x8f_f000), false, 1 << 18);
         assert_eq!(window, Some(StackWindow { head: (0x8f_f000 - 128, 0x90_0000), tail: None }));
+    }
+
+    #[test]
+    fn of_a_thread_on_a_signal_stack_both_ends_of_its_own_are_kept() {
+        let signal_stack = region(0x1_0000, 0x2_0000, RW, RegionKind::Anonymous);
+        let regions = [vec![signal_stack], guarded_stack()].concat();
+        // The thread block takes the last page.
+        let thread = Thread { thread_pointer: Some(0x8f_f6c0), ..thread(0x1_8000) };
+        let window = stack_window(&regions, &thread, false, 1 << 18).unwrap();
+        assert_eq!(window.head, (0x1_8000 - 128, 0x2_0000));
+        let interrupted = |thread: &Thread, cap| {
+            let window = stack_window(&regions, thread, false, 1 << 18).unwrap();
+            interrupted_stack(&regions, thread, false, window, cap)
+        };
+        let [head, tail] = interrupted(&thread, 1 << 17).unwrap();
+        assert_eq!(head, (0x10_1000, 0x10_1000 + (1 << 16)));
+        assert_eq!(tail, (0x90_0000 - (1 << 16), 0x90_0000));
+        let [head, tail] = interrupted(&thread, u64::MAX).unwrap();
+        assert_eq!((head.0, head.1, tail.1), (0x10_1000, tail.0, 0x90_0000), "all of it");
+        let on_its_own = Thread { cpu: self::thread(0x8f_0000).cpu, ..thread };
+        assert_eq!(interrupted(&on_its_own, 1 << 17), None);
+    }
+
+    #[test]
+    fn a_thread_on_a_large_stack_of_others_is_no_handler_of_signals() {
+        let heap = region(0x1000_0000, 0x5000_0000, RW, RegionKind::Anonymous);
+        let regions = [guarded_stack(), vec![heap]].concat();
+        let thread = Thread { thread_pointer: Some(0x8f_f6c0), ..thread(0x3000_0000) };
+        let window = stack_window(&regions, &thread, false, 1 << 18).unwrap();
+        assert_eq!(interrupted_stack(&regions, &thread, false, window, 1 << 17), None);
     }
 
     #[test]

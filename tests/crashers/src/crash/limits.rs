@@ -35,7 +35,21 @@ fn crash_here_setuid() {
         sys::check("setresgid", libc::setresgid(NOBODY, NOBODY, NOBODY));
         sys::check("setresuid", libc::setresuid(NOBODY, NOBODY, NOBODY));
     }
+    // The C library has every thread change its user in a signal handler, on the alternate stack.
+    while others().any(|state| state != Some('S')) {
+        std::thread::yield_now();
+    }
     faults::null();
+}
+
+/// The states of the other threads (proc_pid_stat(5)).
+fn others() -> impl Iterator<Item = Option<char>> {
+    let own = sys::thread_id().to_string();
+    let tasks = std::fs::read_dir("/proc/self/task").expect("there is /proc").map_while(Result::ok);
+    tasks.filter(move |task| task.file_name() != own.as_str()).map(|task| {
+        let stat = std::fs::read_to_string(task.path().join("stat")).ok()?;
+        stat.rsplit(')').next()?.trim_start().chars().next()
+    })
 }
 
 #[inline(never)]

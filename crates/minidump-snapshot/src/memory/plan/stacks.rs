@@ -1,7 +1,12 @@
 use super::budget::Sizes;
 use super::{Part, Purpose, ThreadStack};
-use crate::memory::stack_window;
+use crate::memory::{interrupted_stack, stack_window};
 use crate::{Snapshot, SoftError, Stage, Thread};
+
+/// What is kept at most of the stack on which a signal has interrupted a thread, in bytes, and of how many threads besides
+/// the blamed one: rarely more than one of them handles a signal.
+const MOST_INTERRUPTED: u64 = 128 << 10;
+const INTERRUPTED_THREADS: usize = 32;
 
 /// The stacks of a snapshot, and the threads (with their stack pointers) that have none.
 pub(super) struct Found {
@@ -25,6 +30,7 @@ impl Found {
             stacks: Vec::with_capacity(count),
             lost: Vec::new(),
         };
+        let mut left = INTERRUPTED_THREADS;
         for thread in &snapshot.threads {
             let Some(sp) = thread.stack_pointer() else { continue };
             let blamed = snapshot.blamed_thread == Some(thread.id);
@@ -35,6 +41,14 @@ impl Found {
                 continue;
             };
             let parts = [Some(window.head), window.tail].into_iter().flatten();
+            let own = if blamed || left > 0 {
+                let cap = cap(thread, blamed).min(MOST_INTERRUPTED);
+                interrupted_stack(&snapshot.regions, thread, is_main, window, cap)
+            } else {
+                None
+            };
+            left = left.saturating_sub(usize::from(own.is_some()));
+            let parts = parts.chain(own.into_iter().flatten());
             let parts = parts.filter_map(|bounds| Part::new(bounds, purpose));
             found.parts.extend(parts.map(|part| Part { thread: Some(thread.id), ..part }));
             let (start, end) = window.head;
