@@ -285,9 +285,26 @@ fn a_program_finds_the_handler_that_follows() {
     let mut service = Service::start(&[]);
     let mut program = Setting::new().variable("CRASHER_SOCKET", service.socket()).start();
     let first = program.handler();
+    signal(first, SIGKILL);
+    wait_until("the first handler is gone", || !is_alive(first));
     service.guarded = Service::spawn(service.folder.path(), &[]);
     let second = program.handler_but(first);
     assert_eq!(second, service.guarded.pid());
+    program.crash("null");
+    assert_eq!(service.dumps().len(), 1);
+}
+
+#[test]
+fn a_program_finds_the_handler_that_comes_later() {
+    let folder = tempfile::tempdir().unwrap();
+    let socket = folder.path().join("socket");
+    let start = || Setting::new().variable("CRASHER_SOCKET", &socket).start();
+    let mut program = start();
+    assert_eq!(program.crash("null").0, Some(SIGSEGV));
+    assert_eq!(program.dump_alone().1["source"], "client");
+    let mut program = start();
+    let service = Service { guarded: Service::spawn(folder.path(), &[]), folder };
+    assert_eq!(program.handler(), service.guarded.pid());
     program.crash("null");
     assert_eq!(service.dumps().len(), 1);
 }

@@ -76,7 +76,8 @@ impl Builder {
         self
     }
 
-    /// Where a handler listens that runs already (`minidump-writer handler --socket PATH`), instead of one of its own.
+    /// Where a handler listens that runs already (`minidump-writer handler --socket PATH`), instead of one of its own. With
+    /// a dump directory it may also come later; until then the program writes its dump itself.
     pub fn connect(mut self, path: impl Into<PathBuf>) -> Self {
         self.socket = Some(path.into());
         self
@@ -195,7 +196,12 @@ impl Builder {
     /// Finds the handler.
     fn reach(&self) -> Result<(Channel, Option<Source>), InstallError> {
         if let Some(path) = &self.socket {
-            let control = start::connect(path)?.into_raw_fd();
+            let reached = match start::connect(path) {
+                // The thread that looks after the connection goes on trying; until then the program helps itself.
+                Err(_) if self.dump_dir.is_some() => start::ended_connection(),
+                reached => reached,
+            };
+            let control = reached?.into_raw_fd();
             return Ok((Channel::new(control, -1), Some(Source::Listens(path.clone()))));
         }
         let (Some(path), Some(dump_dir)) = (&self.handler, &self.dump_dir) else {

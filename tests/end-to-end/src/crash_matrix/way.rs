@@ -65,7 +65,8 @@ impl Way {
         let finished = process::run(command.current_dir(folder.path()));
         let is_around = self == Self::Supervisor;
         let end = if is_around { end_by_code(finished.status) } else { plain_end(&finished) };
-        let paths = dump_files(&store);
+        // What a program had reserved for its own dump goes with its handler, a little later.
+        let paths = dump_files(&store.join("pending"));
         for path in &paths {
             assert!(
                 !is_around || finished.stderr.contains(path.to_str().unwrap()),
@@ -125,6 +126,8 @@ pub fn end_by_code(status: ExitStatus) -> End {
     match status.code() {
         Some(code @ 129..=192) => End::Signal(code - 128),
         Some(code) => End::Code(code),
+        // It tells a shell of Ctrl-C in the only way that ends a script.
+        None if status.signal() == Some(libc::SIGINT) => End::Signal(libc::SIGINT),
         None => panic!("the supervisor itself was killed: {status}"),
     }
 }

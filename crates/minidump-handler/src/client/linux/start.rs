@@ -147,6 +147,11 @@ pub fn connection() -> Result<[OwnedFd; 2], InstallError> {
     Ok(owned)
 }
 
+/// A connection whose other end is gone, for as long as there is no handler.
+pub fn ended_connection() -> Result<OwnedFd, InstallError> {
+    connection().map(|[control, _]| control)
+}
+
 /// Connects to a handler that listens at `path`.
 pub fn connect(path: &Path) -> Result<OwnedFd, InstallError> {
     let failed = |source| InstallError::Connect { path: path.to_path_buf(), source };
