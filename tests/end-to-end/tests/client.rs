@@ -377,6 +377,39 @@ fn a_handler_of_another_user_cannot_dump_and_so_the_program_does() {
 }
 
 #[test]
+fn a_program_that_changes_the_user_when_it_starts_writes_its_dump_itself() {
+    if !needs::root("a_program_that_changes_the_user_when_it_starts_writes_its_dump_itself") {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o777)).unwrap();
+    let program = folder.path().join("set-uid");
+    fs::copy(programs::crasher(), &program).unwrap();
+    std::os::unix::fs::chown(&program, Some(NOBODY), Some(NOBODY)).unwrap();
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o6755)).unwrap();
+    let handler = folder.path().join("minidump-writer");
+    fs::copy(programs::dumper(), &handler).unwrap();
+    let mut command = Command::new(&program);
+    command.args(["crash", "null", "thread"]).env("CRASHER_DUMPS", folder.path().join("dumps"));
+    let finished = process::run(command.env("CRASHER_HANDLER", &handler));
+    assert_eq!(
+        std::os::unix::process::ExitStatusExt::signal(&finished.status),
+        Some(SIGSEGV),
+        "{}",
+        finished.stderr
+    );
+    let dumps = dumps_in(&folder.path().join("dumps"));
+    let [(path, metadata)] = dumps.as_slice() else { panic!("{dumps:?}") };
+    assert_eq!(metadata["source"], "client");
+    let facts: serde_json::Value = serde_json::from_slice(&finished.stdout).unwrap();
+    let tid = u32::try_from(facts["tid"].as_u64().unwrap()).unwrap();
+    let dump = Dump::of(fs::read(path).unwrap());
+    assert_eq!(crash_of(&dump), (SIGSEGV.unsigned_abs(), 0, tid));
+    let context = dump.context(tid).unwrap();
+    assert!(dump.memory(context.rsp, 16).is_some(), "the stack of the thread that crashed");
+}
+
+#[test]
 fn a_program_that_crashes_too_often_is_counted() {
     let service = Service::start(&["--per-program", "3"]);
     for _ in 0..5 {

@@ -4,7 +4,7 @@ use super::attachments;
 use super::jobs::Job;
 use super::peer::Peer;
 use crate::protocol::{ReplyKind, Request, RequestKind};
-use crate::store::{Metadata, NewDump, Store, StoreError};
+use crate::store::{Id, Metadata, NewDump, Store, StoreError};
 use minidump_writer::snapshot::{Crash, SoftError};
 use minidump_writer::{DumpOptions, Error, SectionWriter, crash, dump_process_with};
 use std::path::{Path, PathBuf};
@@ -40,6 +40,8 @@ impl Refusal {
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Taken {
+    /// Its name.
+    pub id: Id,
     /// Where it is.
     pub path: PathBuf,
     /// What is known of it.
@@ -63,8 +65,9 @@ pub fn capture(job: &Job, options: &DumpOptions, store: &Store) -> Result<Taken,
     for error in &errors {
         metadata.note(error);
     }
+    let id = dump.id();
     let written = write(peer, &options, &sections, dump, &mut metadata)?;
-    Ok(Taken { path: written, metadata })
+    Ok(Taken { id, path: written, metadata })
 }
 
 fn write(

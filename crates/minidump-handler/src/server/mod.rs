@@ -231,10 +231,14 @@ impl Server {
         // What is over the limits, and what dead programs left, is for another day where it cannot be tidied up.
         let _ = self.store.prune();
         let jobs = Arc::new(Jobs::new(MOST_WAITING, self.concurrency, Arc::clone(&self.waker)));
-        let (store, options) = (self.store.clone(), self.options.clone());
+        let (store, options) = (self.store.clone().tidied_elsewhere(), self.options.clone());
         let work = move |job: Job| {
             let done = capture::capture(&job, &options, &store);
             answer(&job, &done, on_event);
+            if let Ok(taken) = done {
+                // The program does not wait for this; and what cannot be tidied up is for another day.
+                let _ = store.tidy_after(&taken.id);
+            }
         };
         std::thread::scope(|scope| {
             let mut buffer = vec![0; MOST_BYTES];

@@ -64,6 +64,7 @@ pub struct Store {
     layout: Layout,
     limits: Limits,
     durable: bool,
+    is_tidied_elsewhere: bool,
 }
 
 /// A dump that is kept.
@@ -108,7 +109,7 @@ impl Store {
     pub fn open(root: impl Into<PathBuf>, limits: Limits) -> Result<Self, StoreError> {
         let layout = Layout::new(root.into())?;
         layout.make()?;
-        Ok(Self { layout, limits, durable: false })
+        Ok(Self { layout, limits, durable: false, is_tidied_elsewhere: false })
     }
 
     /// Makes commits wait until the medium has the dump, its metadata and its name, so that it survives a loss of
@@ -117,6 +118,25 @@ impl Store {
     pub fn durable(mut self, durable: bool) -> Self {
         self.durable = durable;
         self
+    }
+
+    /// Leaves what dead writers left, and what is over the limits of the whole folder, to [`tidy_after`](Self::tidy_after):
+    /// for those whose program waits until its dump is there, which takes longer the more the folder holds.
+    #[must_use]
+    pub fn tidied_elsewhere(mut self) -> Self {
+        self.is_tidied_elsewhere = true;
+        self
+    }
+
+    /// Does what [`prune`](Self::prune) does, but keeps the dump `id`, which has just been committed.
+    ///
+    /// # Errors
+    /// As [`prune`](Self::prune).
+    pub fn tidy_after(&self, id: &Id) -> Result<Pruned, StoreError> {
+        let mut pruned = Pruned::default();
+        let swept = orphans::sweep(self, &mut pruned);
+        let kept = self.keep_limits(clock::now_us(), Some(id), &mut pruned);
+        swept.and(kept).map(|()| pruned)
     }
 
     /// The folder.
@@ -149,7 +169,9 @@ impl Store {
         self.layout.make()?;
         recent::admit(self, program, now_us)?;
         // Limits hold since the last commit; and what cannot be tidied up is no reason to lose a dump.
-        let _ = orphans::sweep(self, &mut Pruned::default());
+        if !self.is_tidied_elsewhere {
+            let _ = orphans::sweep(self, &mut Pruned::default());
+        }
         NewDump::create(self, program, now_us)
     }
 

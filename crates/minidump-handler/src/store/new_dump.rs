@@ -114,7 +114,9 @@ impl NewDump {
             return Err(error);
         }
         // Old dumps that cannot be removed are for the next prune to complain about.
-        let _ = self.store.keep_limits(clock::now_us(), Some(&self.id), &mut Pruned::default());
+        if !self.store.is_tidied_elsewhere {
+            let _ = self.store.keep_limits(clock::now_us(), Some(&self.id), &mut Pruned::default());
+        }
         // As it is kept; in the meantime it may already have been taken.
         let kept = self.store.stored(Place::Pending, &self.id);
         Ok(kept.unwrap_or_else(|| Stored {

@@ -83,7 +83,10 @@ pub fn interrupted_stack(
         return None;
     }
     let half = (cap / 2).min(end.saturating_sub(own.start) / 2).next_multiple_of(16);
-    Some([(own.start, own.start.saturating_add(half).min(end)), (end.saturating_sub(half).max(own.start), end)])
+    Some([
+        (own.start, own.start.saturating_add(half).min(end)),
+        (end.saturating_sub(half).max(own.start), end),
+    ])
 }
 
 /// The region that holds the live stack and the lowest address worth keeping in it.

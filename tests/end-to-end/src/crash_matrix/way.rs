@@ -60,6 +60,8 @@ impl Way {
         }
         let _undisturbed = core_pattern::undisturbed();
         let folder = tempfile::tempdir().unwrap();
+        // A program that changes its user needs a place for its own directory.
+        std::fs::set_permissions(folder.path(), std::os::unix::fs::PermissionsExt::from_mode(0o777)).unwrap();
         let store = folder.path().join("dumps");
         let mut command = self.command(&store, words);
         let finished = process::run(command.current_dir(folder.path()));

@@ -121,3 +121,19 @@ fn beginning_and_committing_keep_the_limits_by_themselves() {
     assert_eq!(folder.pending_ids(), kept[7..]);
     assert_eq!(folder.names().len(), 6);
 }
+
+#[test]
+fn a_folder_that_is_tidied_elsewhere_keeps_its_limits_when_that_is_done() {
+    let folder = tempfile::tempdir().unwrap();
+    let limits = Limits { count: 1, ..Limits::none() };
+    let store = Store::open(folder.path(), limits).unwrap().tidied_elsewhere();
+    let commit = || {
+        let mut dump = store.begin("program").unwrap();
+        std::io::Write::write_all(&mut dump, b"MDMP and so on").unwrap();
+        dump.commit(&Metadata::now("program")).unwrap().id
+    };
+    let (first, second) = (commit(), commit());
+    assert_eq!(store.pending().unwrap().len(), 2, "nothing is removed while a program waits");
+    assert_eq!(store.tidy_after(&second).unwrap().removed, [first]);
+    assert_eq!(store.pending().unwrap()[0].id, second);
+}
