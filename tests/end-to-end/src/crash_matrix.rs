@@ -61,6 +61,7 @@ pub struct Crash {
     stack: Stack,
     ids_are_foreign: bool,
     lost_by: &'static [Way],
+    client_sees: Option<i32>,
 }
 
 impl Crash {
@@ -88,6 +89,7 @@ impl Crash {
             stack: Stack::Sound,
             ids_are_foreign: false,
             lost_by: &[],
+            client_sees: None,
         }
     }
 
@@ -126,6 +128,11 @@ impl Crash {
         Self { lost_by, ..self }
     }
 
+    /// The client, whose handler is called before the program's own, tells of this signal instead.
+    pub fn client_sees(self, signal: i32) -> Self {
+        Self { client_sees: Some(signal), ..self }
+    }
+
     fn check(&self, way: Way, thread: &str) {
         let mut command = self.command.clone();
         command.push(thread.into());
@@ -137,8 +144,12 @@ impl Crash {
         let dumps = if self.lost_by.contains(&way) { 0 } else { self.dumps };
         assert_eq!(found, dumps, "number of dumps; standard error:\n{}", outcome.stderr);
         let mut told = outcome.facts;
+        let row = Self {
+            signal: self.client_sees.filter(|_| way == Way::Client).unwrap_or(self.signal),
+            ..self.clone()
+        };
         for dump in &outcome.dumps {
-            told.remove(dumped::check(self, dump, &told));
+            told.remove(dumped::check(&row, dump, &told));
         }
     }
 }

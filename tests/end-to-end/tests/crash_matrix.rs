@@ -59,7 +59,7 @@ fn stacks_that_overflow_or_are_lost() {
     let rows = [
         Crash::of("overflow-32", SIGSEGV).stack(Stack::Overflowed),
         Crash::of("overflow-4096", SIGSEGV).stack(Stack::Overflowed),
-        Crash::of("overflow-handled", SIGABRT),
+        Crash::of("overflow-handled", SIGABRT).client_sees(SIGSEGV),
         Crash::of("bad-sp", SIGSEGV).stack(Stack::Lost),
         Crash::of("bad-sp-high", SIGBUS).stack(Stack::Lost),
     ];
