@@ -10,22 +10,12 @@ use std::io;
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
-use std::time::Duration;
 
 /// Exit codes of shells for a command that cannot be run (POSIX.1-2017, Shell Command Language 2.8.2).
 const NOT_FOUND: u8 = 127;
 const NOT_EXECUTABLE: u8 = 126;
 /// What shells add to the number of the signal that has killed a command.
 const SIGNALLED: i32 = 128;
-/// What is kept. A command may crash with all its processes at once, and each of them is to have its dump; one that is
-/// started again and again, and crashes each time, is not to fill the disk.
-const LIMITS: Limits = Limits {
-    count: 1000,
-    bytes: 4 << 30,
-    age: Duration::from_secs(90 * 24 * 60 * 60),
-    per_program: 500,
-    window: Duration::from_secs(60),
-};
 /// So many crashes are shown with their stacks.
 const MOST_SHOWN: usize = 4;
 
@@ -42,7 +32,7 @@ enum Refusal {
 pub fn run(arguments: &RunArguments) -> Result<u8, Failure> {
     let options = options::of_run(arguments);
     let directory = arguments.dir.clone().map_or_else(directory::usual, Ok)?;
-    let store = Store::open(directory, LIMITS)
+    let store = Store::open(directory, Limits::SHARED)
         .map_err(|error| Failure::Failed(format!("{error}; choose another directory with -d DIR")))?;
     if let Err(error) = store.prune() {
         text::complain("minidump-writer", &format!("the dump directory could not be tidied up: {error}"));

@@ -1,10 +1,14 @@
 //! Ways from a crash to a dump.
 //!
-//! - [`coredump_socket`]: serves the socket that the kernel sends cores to (Linux on x86-64).
-//! - [`store`]: the folder in which dumps are kept, with what is known of each, within limits.
-//! - [`client`]: in the program to protect: tells the handler of a crash, and writes a dump itself if nobody answers.
+//! - `client` (with the feature of that name): in the program to protect: tells the handler of a crash, and writes a dump
+//!   itself if nobody answers.
 //! - [`server`]: the handler, another process, which dumps the programs that ask it to.
-//! - [`supervisor`]: runs a command and has a dump written of each of its processes that crashes (Linux on x86-64).
+//! - `supervisor` (with the feature of that name): runs a command and has a dump written of each of its processes that
+//!   crashes.
+//! - [`coredump_socket`]: serves the socket that the kernel sends cores to.
+//! - [`store`]: the folder in which dumps are kept, with what is known of each, within limits.
+//!
+//! All but the last are there on Linux on x86-64 only.
 #![deny(unsafe_code)]
 #![warn(missing_docs)]
 
@@ -23,7 +27,7 @@ pub mod server;
 #[cfg(all(any(target_os = "linux", target_os = "android"), target_arch = "x86_64"))]
 mod signals;
 pub mod store;
-#[cfg(all(any(target_os = "linux", target_os = "android"), target_arch = "x86_64"))]
+#[cfg(all(feature = "supervisor", any(target_os = "linux", target_os = "android"), target_arch = "x86_64"))]
 pub mod supervisor;
 #[cfg(all(any(target_os = "linux", target_os = "android"), target_arch = "x86_64"))]
 mod wake;

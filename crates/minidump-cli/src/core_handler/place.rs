@@ -5,17 +5,7 @@ use minidump_handler::store::{Limits, Metadata, NewDump, Store};
 use minidump_writer::DumpReport;
 use std::io::{self, IoSlice, Write};
 use std::path::Path;
-use std::time::Duration;
 
-/// What all crashes of a machine may take. Of one program more are kept than the directory does by itself: programs
-/// that serve many crash many times at once.
-const LIMITS: Limits = Limits {
-    count: 1000,
-    bytes: 2 << 30,
-    age: Duration::from_secs(90 * 86_400),
-    per_program: 300,
-    window: Duration::from_secs(60),
-};
 /// The signals whose default action writes a core (signal(7)), by their numbers on x86-64.
 const SIGNALS: [(i32, &str); 10] = [
     (3, "SIGQUIT"),
@@ -44,7 +34,7 @@ impl Place {
     /// Why there is none, in a sentence: nothing can be written, or the program crashes all the time.
     pub fn open(directory: &Path, crash: &Crash) -> Result<Self, String> {
         let executable = String::from_utf8_lossy(&crash.executable()).into_owned();
-        let store = Store::open(directory, LIMITS).map_err(|error| error.to_string())?;
+        let store = Store::open(directory, Limits::SHARED).map_err(|error| error.to_string())?;
         let dump = store.begin(&executable).map_err(|error| error.to_string())?;
         let mut metadata = Metadata::now(executable.clone());
         metadata.executable = executable;
@@ -103,7 +93,7 @@ mod tests {
         let mut place = Place::open(root.path(), &crash("!opt!my app")).unwrap();
         place.write_all(b"MDMP").unwrap();
         assert!(place.keep_part());
-        let stored = Store::open(root.path(), LIMITS).unwrap().pending().unwrap();
+        let stored = Store::open(root.path(), Limits::SHARED).unwrap().pending().unwrap();
         let [dump] = stored.as_slice() else { panic!("one dump: {stored:?}") };
         let Metadata { executable, pid, tid, signal, reason, source, partial, .. } = &dump.metadata;
         assert_eq!((executable.as_str(), reason.as_str()), ("/opt/my app", "SIGSEGV"));
@@ -119,6 +109,6 @@ mod tests {
     fn nothing_is_left_of_a_dump_that_was_not_begun() {
         let root = tempfile::tempdir().unwrap();
         assert!(!Place::open(root.path(), &crash("!x")).unwrap().keep_part());
-        assert!(Store::open(root.path(), LIMITS).unwrap().pending().unwrap().is_empty());
+        assert!(Store::open(root.path(), Limits::SHARED).unwrap().pending().unwrap().is_empty());
     }
 }

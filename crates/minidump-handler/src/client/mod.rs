@@ -29,7 +29,7 @@
 //!
 //! What escapes it: SIGKILL; a fault while its signal is blocked; code that puts its own handlers in the place of these;
 //! a thread that ran before the client was installed with all signals blocked and overflows its stack. The supervisor
-//! ([`supervisor`](crate::supervisor)) catches all but the first.
+//! (`minidump-writer run`) catches all but the first.
 
 mod builder;
 mod heartbeat;

@@ -52,11 +52,10 @@ pub struct Taken {
 pub fn capture(job: &Job, options: &DumpOptions, store: &Store) -> Result<Taken, Refusal> {
     let Job { request, peer, .. } = job;
     let program = peer.program();
-    let dump = store.begin(&program)?;
     let thread = peer.thread(request.thread).ok_or(Refusal::NoSuchThread(request.thread))?;
     let options = options_of(request, thread, options);
     let mut metadata = metadata_of(request, peer, thread, &program, &options);
-    dump.announce(&metadata);
+    let dump = store.begin_with(&metadata)?;
     let mut errors = Vec::new();
     let paths = request.attachments.iter().map(PathBuf::as_path);
     let attached = attachments::read(paths, peer.sender, &mut errors);

@@ -2,10 +2,14 @@
 
 use super::socket::{self, Sender};
 use std::fs;
+use std::io::Read as _;
 use std::os::fd::{AsRawFd as _, OwnedFd};
 
 /// The most threads of a process that are looked at to find one by its number in its own namespace.
 const MOST_THREADS: usize = 1 << 16;
+
+/// The longest file of /proc that is read, in bytes.
+const MOST_BYTES: u64 = 64 << 10;
 
 /// The process that asked, while it is known to be the same.
 #[derive(Debug)]
@@ -41,7 +45,8 @@ impl Peer {
     pub fn thread(&self, tid: i32) -> Option<i32> {
         let pid = self.sender.pid;
         let own = |tid: i32| {
-            let status = fs::read_to_string(format!("/proc/{pid}/task/{tid}/status")).ok()?;
+            let status = read(&format!("/proc/{pid}/task/{tid}/status"))?;
+            let status = String::from_utf8_lossy(&status);
             let ids = status.lines().find_map(|line| line.strip_prefix("NSpid:"))?.trim().to_owned();
             ids.rsplit(char::is_whitespace).next()?.parse::<i32>().ok()
         };
@@ -65,9 +70,16 @@ impl Peer {
     }
 }
 
+/// A file of /proc, which tells no length: in one call, as a rule.
+fn read(path: &str) -> Option<Vec<u8>> {
+    let mut text = Vec::with_capacity(4096);
+    fs::File::open(path).ok()?.take(MOST_BYTES).read_to_end(&mut text).ok()?;
+    Some(text)
+}
+
 /// Field 22 of /proc/PID/stat (proc_pid_stat(5)); the second, in parentheses, may hold anything.
 fn began(pid: i32) -> Option<u64> {
-    let stat = fs::read(format!("/proc/{pid}/stat")).ok()?;
+    let stat = read(&format!("/proc/{pid}/stat"))?;
     let end = stat.iter().rposition(|byte| *byte == b')')?;
     let rest = std::str::from_utf8(stat.get(end..)?).ok()?;
     rest.split_ascii_whitespace().nth(20)?.parse().ok()

@@ -80,6 +80,13 @@ impl Layout {
         Ok(())
     }
 
+    /// Whether all of the directories are there.
+    pub(super) fn is_there(&self) -> bool {
+        let parts = [Place::New, Place::Pending, Place::Completed].map(|place| self.directory(place));
+        let mut found = parts.into_iter().chain([self.recent()]).map(fs::symlink_metadata);
+        found.all(|found| found.is_ok_and(|found| found.is_dir()))
+    }
+
     pub(super) fn root(&self) -> &Path {
         &self.root
     }

@@ -26,6 +26,16 @@ impl Limits {
     /// The largest number of dumps of one program within a window that is kept count of.
     pub const MOST_PER_PROGRAM: u32 = 4096;
 
+    /// For a folder that several programs share, and all of whose processes may crash at once, each of which is to have its
+    /// dump: 1,000 dumps, 4 GiB, 90 days, and of one program at most 500 dumps within 60 seconds.
+    pub const SHARED: Self = Self {
+        count: 1000,
+        bytes: 4 << 30,
+        age: Duration::from_secs(90 * 86_400),
+        per_program: 500,
+        window: Duration::from_secs(60),
+    };
+
     /// No limits: nothing is removed, no crash is damped.
     #[must_use]
     pub const fn none() -> Self {

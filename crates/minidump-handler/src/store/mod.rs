@@ -164,15 +164,29 @@ impl Store {
         self.begin_at(program, clock::now_us())
     }
 
+    /// As [`begin`](Self::begin) and [`NewDump::announce`] in one: of a crash of `metadata.program`, with what is known of it.
+    ///
+    /// # Errors
+    /// As [`begin`](Self::begin).
+    pub fn begin_with(&self, metadata: &Metadata) -> Result<NewDump, StoreError> {
+        self.begin_described(&metadata.program, clock::now_us(), metadata.clone())
+    }
+
     fn begin_at(&self, program: &str, now_us: u64) -> Result<NewDump, StoreError> {
+        self.begin_described(program, now_us, Metadata { when_us: now_us, ..Metadata::now(program) })
+    }
+
+    fn begin_described(&self, program: &str, now_us: u64, known: Metadata) -> Result<NewDump, StoreError> {
         // Somebody may have cleared the folder.
-        self.layout.make()?;
+        if !self.layout.is_there() {
+            self.layout.make()?;
+        }
         recent::admit(self, program, now_us)?;
         // Limits hold since the last commit; and what cannot be tidied up is no reason to lose a dump.
         if !self.is_tidied_elsewhere {
             let _ = orphans::sweep(self, &mut Pruned::default());
         }
-        NewDump::create(self, program, now_us)
+        NewDump::create(self, program, now_us, known)
     }
 
     /// The dumps that nobody has taken yet, oldest first.

@@ -31,7 +31,12 @@ pub struct NewDump {
 }
 
 impl NewDump {
-    pub(super) fn create(store: &Store, program: &str, now_us: u64) -> Result<Self, StoreError> {
+    pub(super) fn create(
+        store: &Store,
+        program: &str,
+        now_us: u64,
+        known: Metadata,
+    ) -> Result<Self, StoreError> {
         let mut unseen = room::MOST_UNSEEN;
         let made = Store::create_locked(
             now_us,
@@ -43,8 +48,7 @@ impl NewDump {
         let program = program.to_owned();
         let dump =
             Self { store: store.clone(), id, path, file, program, written: 0, unseen, finished: false };
-        let begun = Metadata { when_us: now_us, partial: true, ..Metadata::now(&dump.program) };
-        dump.announce(&begun);
+        dump.announce(&known);
         Ok(dump)
     }
 

@@ -2,26 +2,13 @@
 
 use super::signal::Signal;
 use super::trace;
+use crate::signals::CORE;
 use libc::{c_int, pid_t};
 use minidump_writer::snapshot::{Crash, Exception};
 use minidump_writer::{DumpOptions, DumpReport, Error, crash, dump_stopped};
 use std::fs;
 use std::io::Write;
 use std::path::PathBuf;
-
-/// Signals of which the default action is a core dump (signal(7)).
-const CORE: [(c_int, &str); 10] = [
-    (libc::SIGQUIT, "SIGQUIT"),
-    (libc::SIGILL, "SIGILL"),
-    (libc::SIGTRAP, "SIGTRAP"),
-    (libc::SIGABRT, "SIGABRT"),
-    (libc::SIGBUS, "SIGBUS"),
-    (libc::SIGFPE, "SIGFPE"),
-    (libc::SIGSEGV, "SIGSEGV"),
-    (libc::SIGXCPU, "SIGXCPU"),
-    (libc::SIGXFSZ, "SIGXFSZ"),
-    (libc::SIGSYS, "SIGSYS"),
-];
 
 /// Whether a process that the signal kills has crashed, rather than been told to end.
 pub fn dumps_core(signal: c_int) -> bool {
