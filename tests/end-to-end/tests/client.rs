@@ -17,7 +17,7 @@ use std::process::{Command, Stdio};
 /// The user and the group `nobody`.
 const NOBODY: u32 = 65534;
 /// The stream of the first attachment (docs/minidump-format.md).
-const ATTACHMENT: u32 = 0x4d57_0100;
+const ATTACHMENT: u32 = 0x4d44_0100;
 
 /// What a dump says of itself by keys.
 fn annotation(dump: &Dump, key: &str) -> Option<String> {
@@ -407,6 +407,33 @@ fn a_program_that_changes_the_user_when_it_starts_writes_its_dump_itself() {
     assert_eq!(crash_of(&dump), (SIGSEGV.unsigned_abs(), 0, tid));
     let context = dump.context(tid).unwrap();
     assert!(dump.memory(context.rsp, 16).is_some(), "the stack of the thread that crashed");
+}
+
+#[test]
+fn a_program_that_is_not_dumpable_makes_itself_so_for_its_handler() {
+    if !needs::root("a_program_that_is_not_dumpable_makes_itself_so_for_its_handler") {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o777)).unwrap();
+    let [program, handler] = ["crasher", "minidump-writer"].map(|name| folder.path().join(name));
+    fs::copy(programs::crasher(), &program).unwrap();
+    fs::copy(programs::dumper(), &handler).unwrap();
+    let dumps = folder.path().join("dumps");
+    let mut command = Command::new(&program);
+    // Neither of them is root, for whom it would make no difference.
+    command.args(["crash", "non-dumpable", "thread"]).uid(NOBODY).gid(NOBODY).current_dir("/");
+    let finished = process::run(command.env("CRASHER_DUMPS", &dumps).env("CRASHER_HANDLER", &handler));
+    assert_eq!(
+        std::os::unix::process::ExitStatusExt::signal(&finished.status),
+        Some(SIGSEGV),
+        "{}",
+        finished.stderr
+    );
+    let dumps = dumps_in(&dumps);
+    let [(path, metadata)] = dumps.as_slice() else { panic!("{dumps:?}") };
+    assert_eq!(metadata["source"], "handler");
+    assert_eq!(crash_of(&Dump::of(fs::read(path).unwrap())).0, SIGSEGV.unsigned_abs());
 }
 
 #[test]

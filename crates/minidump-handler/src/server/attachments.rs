@@ -10,7 +10,7 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
 /// Stream type of the first attachment; the others follow. `docs/minidump-format.md` has the layout.
-pub const FIRST_STREAM: u32 = 0x4d57_0100;
+pub const FIRST_STREAM: u32 = 0x4d44_0100;
 /// What is kept of one file, its end, and of all, in bytes.
 const MOST_OF_ONE: u64 = 1 << 20;
 const MOST_OF_ALL: u64 = 8 << 20;
