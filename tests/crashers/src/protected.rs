@@ -17,7 +17,7 @@ const QUIET: i32 = 42;
 ///
 /// Commands: `crash KIND` dies of it; `children COUNT` has so many children die at once, and tells how many were killed;
 /// `dump REASON` asks for a dump and tells where it is; `annotate KEY VALUE`; `beat MILLISECONDS` begins a heartbeat,
-/// `beat` goes on with it; `handler` tells the process id of the handler; `stop` ends the protection.
+/// `beat` goes on with it; `close FOLDER` closes all descriptors and opens others; `handler` tells the process id of the handler; `stop` ends the protection.
 pub fn protected(arguments: &Arguments) {
     crash::default_fault_handling();
     if arguments.text(0) == Some("quiet") {
@@ -56,6 +56,10 @@ pub fn protected(arguments: &Arguments) {
                 }
                 Facts::new()
             }
+            "close" => {
+                close_all(rest);
+                Facts::new()
+            }
             "stop" => {
                 drop(protection);
                 client.borrow_mut().take().expect("there is a client").stop();
@@ -64,6 +68,21 @@ pub fn protected(arguments: &Arguments) {
             _ => facts(client_now),
         }
     })
+}
+
+/// Closes all that is no standard stream, as daemons do, and opens files of its own in `folder` and connections to itself
+/// under the same numbers, which stay open.
+fn close_all(folder: &str) {
+    for descriptor in 3..256 {
+        // SAFETY: what others believe to have open is what this is about.
+        unsafe { libc::close(descriptor) };
+    }
+    for number in 0..32 {
+        let mut file = std::fs::File::create(format!("{folder}/{number}")).expect("the file can be made");
+        file.write_all(b"mine").expect("the file can be written");
+        std::mem::forget(file);
+        std::mem::forget(std::os::unix::net::UnixDatagram::pair().expect("a pair of sockets"));
+    }
 }
 
 extern "C" fn end_quietly(_signal: libc::c_int) {

@@ -185,6 +185,22 @@ fn a_handler_of_the_program_gets_the_signal_afterwards() {
 }
 
 #[test]
+fn files_of_a_program_that_has_closed_the_clients_are_left_alone() {
+    for setting in [Setting::new(), impatient()] {
+        let files = setting.folder().join("files");
+        fs::create_dir(&files).unwrap();
+        let mut program = setting.start();
+        program.target.ask(&format!("close {}", files.display()));
+        // The thread that looks after the handler has something to do, too.
+        program.target.ask("beat 1");
+        assert_eq!(program.crash("null").0, Some(SIGSEGV));
+        let written: Vec<Vec<u8>> =
+            fs::read_dir(&files).unwrap().map(|file| fs::read(file.unwrap().path()).unwrap()).collect();
+        assert_eq!(written, vec![b"mine".to_vec(); 32]);
+    }
+}
+
+#[test]
 fn what_is_stopped_leaves_nothing_behind() {
     let mut program = Setting::with_handler().start();
     let handler = program.handler();

@@ -43,6 +43,7 @@ pub use minidump_record::{AnnotationError, MAX_ANNOTATIONS, MAX_KEY, MAX_VALUE};
 use crate::protocol::RequestKind;
 use crate::store::{Reserved, StoreError};
 use linux::fallback::Fallback;
+use linux::held::Held;
 use linux::monitor::Shared;
 use linux::state::{self, ANNOTATIONS, State};
 use linux::{sys, wish};
@@ -205,11 +206,10 @@ impl Client {
             let _ = monitor.join();
         }
         let channel = &self.state.channel;
-        let ends = [&channel.control, &channel.theirs, &channel.reply[0], &channel.reply[1]];
-        for end in ends.map(|end| end.swap(-1, Ordering::AcqRel)).into_iter().filter(|end| *end >= 0) {
-            sys::close(end);
-        }
-        if self.state.fallback.as_ref().is_some_and(Fallback::give_up) {
+        let [first, second] = &channel.reply;
+        [&channel.control, &channel.theirs, first, second].into_iter().for_each(Held::close);
+        let is_reserved = |fallback: &Fallback| fallback.give_up() && fallback.has_files();
+        if self.state.fallback.as_ref().is_some_and(is_reserved) {
             drop(ManuallyDrop::into_inner(self.reserved));
         }
     }

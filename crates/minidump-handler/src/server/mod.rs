@@ -40,7 +40,7 @@ use minidump_writer::DumpOptions;
 use peer::Peer;
 use socket::Received;
 use std::io;
-use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd as _, OwnedFd, RawFd};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -274,7 +274,7 @@ impl Server {
     fn descriptors(&self) -> impl Iterator<Item = RawFd> {
         let listener = self.listener.as_ref().map_or(-1, |(listener, _)| listener.as_raw_fd());
         let connections = self.connections.iter().map(|connection| connection.socket.as_raw_fd());
-        [self.waker.as_fd().as_raw_fd(), listener].into_iter().chain(connections)
+        [self.waker.descriptor(), listener].into_iter().chain(connections)
     }
 
     fn attend(

@@ -113,7 +113,7 @@ fn run(job: &Job<'_>) {
 fn ask(job: &Job<'_>) -> bool {
     let (Some(request), Some(answer)) = (REQUEST.take(), ANSWER.take()) else { return false };
     let Job { state, signal, .. } = job;
-    let control = state.channel.control.load(Ordering::Acquire);
+    let control = state.channel.control.get();
     let message = message::of_crash(request, signal, state.about, &ANNOTATIONS);
     let is_settled = match message {
         Some(message) if control >= 0 => exchange_with(state, control, message, answer),

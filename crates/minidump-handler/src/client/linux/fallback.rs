@@ -1,6 +1,7 @@
 //! The dump that a crashing process writes itself when no handler does.
 #![expect(unsafe_code, reason = "system calls with descriptors and names that were prepared")]
 
+use super::held::Held;
 use super::message::Signal;
 use super::region::Region;
 use super::state::METADATA;
@@ -21,11 +22,13 @@ pub const MOST_METADATA: usize = 256 << 10;
 #[derive(Debug)]
 pub struct Fallback {
     recorder: Recorder,
-    /// The files that were reserved.
-    files: Files,
+    /// The files that were reserved, and their names.
+    dump: Held,
+    metadata: Held,
+    names: [Name; 2],
     /// The directories `new` and `pending`.
-    new: c_int,
-    pending: c_int,
+    new: Held,
+    pending: Held,
     /// The process that reserved them; its children make files of their own.
     owner: pid_t,
     is_used: AtomicBool,
@@ -83,16 +86,22 @@ impl Fallback {
         for (to, from) in names.iter_mut().zip([&reserved.dump_name, &reserved.metadata_name]) {
             to.write_str(from).map_err(io::Error::other)?;
         }
-        let (dump, metadata_file) = (reserved.dump.as_raw_fd(), reserved.metadata.as_raw_fd());
         Ok(Some(Self {
             recorder,
-            files: Files { dump, metadata: metadata_file, names, is_own: true },
-            new: reserved.new.as_raw_fd(),
-            pending: reserved.pending.as_raw_fd(),
+            dump: Held::new(reserved.dump.as_raw_fd()),
+            metadata: Held::new(reserved.metadata.as_raw_fd()),
+            names,
+            new: Held::new(reserved.new.as_raw_fd()),
+            pending: Held::new(reserved.pending.as_raw_fd()),
             owner: sys::process_id(),
             is_used: AtomicBool::new(false),
             known: region.copy(known(metadata).as_bytes())?,
         }))
+    }
+
+    /// Whether the files are still those that were reserved: to be closed, that is.
+    pub fn has_files(&self) -> bool {
+        [&self.dump, &self.metadata, &self.new, &self.pending].iter().all(|held| held.get() >= 0)
     }
 
     /// Takes what was reserved, to remove it, if this process has reserved it and not used it.
@@ -106,9 +115,9 @@ impl Fallback {
         if !self.give_up() {
             return;
         }
-        for name in self.files.names.iter().filter_map(Name::as_c) {
+        for name in self.names.iter().filter_map(Name::as_c) {
             // SAFETY: the directory is open, and the name ends with zero.
-            unsafe { libc::unlinkat(self.new, name.as_ptr(), 0) };
+            unsafe { libc::unlinkat(self.new.get(), name.as_ptr(), 0) };
         }
     }
 
@@ -140,7 +149,10 @@ impl Fallback {
     /// Those that were prepared, if they are this process's; else new ones.
     fn files(&self, pid: pid_t) -> Option<Files> {
         if pid == self.owner && !self.is_used.swap(true, Ordering::AcqRel) {
-            return Some(self.files);
+            let (dump, metadata) = (self.dump.get(), self.metadata.get());
+            if dump >= 0 {
+                return Some(Files { dump, metadata, names: self.names, is_own: true });
+            }
         }
         let mut names = [Name::new(), Name::new()];
         name_of_now(&mut names, pid)?;
@@ -155,7 +167,7 @@ impl Fallback {
         let Some(name) = name.as_c() else { return -1 };
         let flags = libc::O_CREAT | libc::O_EXCL | libc::O_RDWR | libc::O_CLOEXEC | libc::O_NOFOLLOW;
         // SAFETY: the directory is open, and the name ends with zero.
-        unsafe { libc::openat(self.new, name.as_ptr(), flags, 0o600) }
+        unsafe { libc::openat(self.new.get(), name.as_ptr(), flags, 0o600) }
     }
 
     /// Writes the metadata. What cannot be written is left as it was.
@@ -211,7 +223,7 @@ impl Fallback {
             Some(()) if files.is_own => &now,
             _ => &files.names,
         };
-        let (new, pending) = (self.new, self.pending);
+        let (new, pending) = (self.new.get(), self.pending.get());
         for (from, to) in files.names.iter().zip(to).rev() {
             let (Some(from), Some(to)) = (from.as_c(), to.as_c()) else { return };
             // SAFETY: open directories, and names that end with zero.

@@ -3,7 +3,6 @@
 
 use super::{state, sys, turn};
 use std::sync::Once;
-use std::sync::atomic::Ordering;
 
 /// Has each child make its own connection for answers. Children of vfork(2) and clone(2), in which no such function is
 /// called, make one when they crash.
@@ -20,10 +19,7 @@ extern "C" fn in_child() {
     turn::forget();
     if let Some(state) = state::current() {
         // So that the handler sees when the last program has gone; only the first can start another handler.
-        let theirs = state.channel.theirs.swap(-1, Ordering::AcqRel);
-        if theirs >= 0 {
-            sys::close(theirs);
-        }
+        state.channel.theirs.close();
         state.channel.refill();
     }
     sys::set_errno(errno);

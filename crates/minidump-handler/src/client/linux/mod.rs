@@ -4,6 +4,7 @@ pub mod crash;
 pub mod exchange;
 pub mod fallback;
 pub mod forks;
+pub mod held;
 #[cfg(target_os = "linux")]
 pub mod interpose;
 pub mod message;

@@ -1,5 +1,6 @@
 //! The thread that keeps the handler alive, and looks after heartbeats.
 
+use super::held::Held;
 use super::start::{self, Program};
 use super::state::State;
 use super::{sys, wish};
@@ -8,7 +9,7 @@ use crate::protocol::{ReplyKind, RequestKind};
 use crate::wake::Waker;
 use libc::c_int;
 use std::io;
-use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd};
+use std::os::fd::{BorrowedFd, IntoRawFd as _, OwnedFd};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -70,7 +71,7 @@ struct Monitor {
     shared: Arc<Shared>,
     source: Source,
     /// The handler that runs.
-    handler: Option<OwnedFd>,
+    handler: Option<Held>,
     /// Since when it runs, or is being waited for.
     since: Instant,
     /// How long to wait before the next try.
@@ -110,28 +111,34 @@ impl Monitor {
 
     /// Waits. Whether the handler said something, and whether it has ended.
     fn wait(&self, timeout: Duration) -> (bool, bool) {
-        let control = self.state.channel.control.load(Ordering::Acquire);
-        let handler = self.handler.as_ref().map_or(-1, OwnedFd::as_raw_fd);
-        let fds = [self.shared.waker.as_fd().as_raw_fd(), control, handler];
+        let control = self.state.channel.control.get();
+        let handler = self.handler.as_ref().map_or(-1, Held::get);
+        let fds = [self.shared.waker.descriptor(), control, handler];
         let [_, heard, ended] = sys::wait_for_any(fds, timeout);
         (heard, ended)
     }
 
     /// Reads what the handler has said: only that it runs, and thereby who it is.
     fn listen(&mut self) {
-        let control = self.state.channel.control.load(Ordering::Acquire);
+        let control = self.state.channel.control.get();
         let mut buffer = [0; 256];
         match crate::server::receive(control, &mut buffer) {
             Ok(Some(received)) if ReplyKind::of(received.message) == Some(ReplyKind::Hello) => {
                 let pid = received.sender.map_or(0, |sender| sender.pid);
                 self.state.channel.handler.store(pid, Ordering::Release);
-                self.handler = sys::open_process(pid);
+                self.see_handler(sys::open_process(pid));
                 self.since = Instant::now();
             }
             Ok(Some(_)) => {}
             // The end of a connection that another program keeps.
             Ok(None) | Err(_) => self.revive(),
         }
+    }
+
+    /// Looks at another handler, or at none.
+    fn see_handler(&mut self, handler: Option<OwnedFd>) {
+        self.handler.iter().for_each(Held::close);
+        self.handler = handler.map(|handler| Held::new(handler.into_raw_fd()));
     }
 
     /// Whether there is no handler although there should be one by now.
@@ -144,20 +151,21 @@ impl Monitor {
     /// Makes another handler, or connects to it.
     fn revive(&mut self) {
         self.state.channel.handler.store(0, Ordering::Release);
-        let ran = self.handler.take().is_some() && self.since.elapsed() >= RAN;
+        let ran = self.handler.is_some() && self.since.elapsed() >= RAN;
+        self.see_handler(None);
         self.pause = if ran { FIRST_PAUSE } else { (self.pause * 2).min(LONGEST_PAUSE) };
         if !ran && !self.rest() {
             return;
         }
         match &self.source {
             Source::Started(program) => {
-                let theirs = self.state.channel.theirs.load(Ordering::Acquire);
+                let theirs = self.state.channel.theirs.get();
                 // One that cannot be started is overdue after a while.
                 let _ = borrow(theirs).map(|theirs| program.start(theirs));
             }
             Source::Listens(path) => {
                 if let Ok(new) = start::connect(path) {
-                    start::replace(self.state.channel.control.load(Ordering::Acquire), new);
+                    self.state.channel.control.replace(new.into_raw_fd());
                 }
             }
         }
@@ -172,7 +180,7 @@ impl Monitor {
             if left.is_zero() {
                 return true;
             }
-            sys::wait_for_any([self.shared.waker.as_fd().as_raw_fd(), -1, -1], left);
+            sys::wait_for_any([self.shared.waker.descriptor(), -1, -1], left);
             self.shared.waker.drain();
         }
         false

@@ -7,7 +7,7 @@ use libc::{c_char, c_int, c_void};
 use std::ffi::{CString, OsString};
 use std::io;
 use std::mem::zeroed;
-use std::os::fd::{AsRawFd as _, BorrowedFd, FromRawFd as _, IntoRawFd as _, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd};
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::{Path, PathBuf};
 use std::ptr;
@@ -160,14 +160,4 @@ pub fn connect(path: &Path) -> Result<OwnedFd, InstallError> {
         return Err(failed(io::Error::last_os_error()));
     }
     Ok(socket)
-}
-
-/// Puts `new` in the place of the descriptor `old`, which keeps its number: whoever has read it a moment ago uses the
-/// new connection.
-pub fn replace(old: RawFd, new: OwnedFd) -> bool {
-    let new = new.into_raw_fd();
-    // SAFETY: both are ours; `new` is closed here, `old` lives on.
-    let done = unsafe { libc::dup3(new, old, libc::O_CLOEXEC) } >= 0;
-    sys::close(new);
-    done
 }

@@ -2,6 +2,7 @@
 #![expect(unsafe_code, reason = "memory that is shared with signal handlers")]
 
 use super::fallback::Fallback;
+use super::held::Held;
 use super::message::About;
 use super::signals::Previous;
 use super::{FirstChance, sys};
@@ -66,12 +67,12 @@ pub static CRASH_STACK: Scratch<STACK> = Scratch::new();
 /// Who answers, and by which connection.
 #[derive(Debug)]
 pub struct Channel {
-    /// The connection to the handler; -1 when there is none.
-    pub control: AtomicI32,
-    /// The handler's end of it, kept so that another handler can go on where one died; -1 when it is not ours to keep.
-    pub theirs: AtomicI32,
+    /// The connection to the handler.
+    pub control: Held,
+    /// The handler's end of it, kept so that another handler can go on where one died; none when it is not ours to keep.
+    pub theirs: Held,
     /// A connection for the answer, made ahead for the process `owner`.
-    pub reply: [AtomicI32; 2],
+    pub reply: [Held; 2],
     pub owner: AtomicI32,
     /// The handler, by its number here; 0 when not known.
     pub handler: AtomicI32,
@@ -81,9 +82,9 @@ impl Channel {
     pub fn new(control: c_int, theirs: c_int) -> Self {
         let reply = sys::pair().unwrap_or([-1, -1]);
         Self {
-            control: AtomicI32::new(control),
-            theirs: AtomicI32::new(theirs),
-            reply: reply.map(AtomicI32::new),
+            control: Held::new(control),
+            theirs: Held::new(theirs),
+            reply: reply.map(Held::new),
             owner: AtomicI32::new(sys::process_id()),
             handler: AtomicI32::new(0),
         }
@@ -93,7 +94,7 @@ impl Channel {
     pub fn take_reply(&self, pid: pid_t) -> Option<[c_int; 2]> {
         let ahead = [&self.reply[0], &self.reply[1]];
         if self.owner.load(Ordering::Acquire) == pid {
-            let pair = ahead.map(|end| end.swap(-1, Ordering::AcqRel));
+            let pair = ahead.map(Held::take);
             if pair.iter().all(|end| *end >= 0) {
                 return Some(pair);
             }
@@ -102,8 +103,8 @@ impl Channel {
         // A child that shares nothing but this memory, or has copied it. Where it has no descriptors left, those two are
         // of no other use to it; the numbers stay with the parent.
         sys::pair().or_else(|| {
-            for end in ahead {
-                sys::close(end.load(Ordering::Acquire));
+            for end in ahead.map(Held::get).into_iter().filter(|end| *end >= 0) {
+                sys::close(end);
             }
             sys::pair()
         })
@@ -113,10 +114,7 @@ impl Channel {
     pub fn refill(&self) {
         if let Some(pair) = sys::pair() {
             for (place, end) in self.reply.iter().zip(pair) {
-                let old = place.swap(end, Ordering::AcqRel);
-                if old >= 0 {
-                    sys::close(old);
-                }
+                place.put(end);
             }
             self.owner.store(sys::process_id(), Ordering::Release);
         }

@@ -15,7 +15,7 @@ static TURN: Mutex<()> = Mutex::new(());
 /// Has the handler dump this process, with `thread` as the one to look at first. Returns where the dump is.
 pub fn dump(state: &State, kind: RequestKind, thread: i32, reason: &str) -> Result<PathBuf, DumpError> {
     let _turn = TURN.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-    let control = state.channel.control.load(Ordering::Acquire);
+    let control = state.channel.control.get();
     let pair = sys::pair().filter(|_| control >= 0).ok_or(DumpError::NoHandler)?;
     let mut request = vec![0; MOST_BYTES];
     let message = message::of_wish(&mut request, kind, (thread, reason), state.about, &ANNOTATIONS);
