@@ -169,14 +169,14 @@ impl Store {
     /// # Errors
     /// As [`begin`](Self::begin).
     pub fn begin_with(&self, metadata: &Metadata) -> Result<NewDump, StoreError> {
-        self.begin_described(&metadata.program, clock::now_us(), metadata.clone())
+        self.begin_described(&metadata.program, clock::now_us(), metadata)
     }
 
     fn begin_at(&self, program: &str, now_us: u64) -> Result<NewDump, StoreError> {
-        self.begin_described(program, now_us, Metadata { when_us: now_us, ..Metadata::now(program) })
+        self.begin_described(program, now_us, &Metadata { when_us: now_us, ..Metadata::now(program) })
     }
 
-    fn begin_described(&self, program: &str, now_us: u64, known: Metadata) -> Result<NewDump, StoreError> {
+    fn begin_described(&self, program: &str, now_us: u64, known: &Metadata) -> Result<NewDump, StoreError> {
         // Somebody may have cleared the folder.
         if !self.layout.is_there() {
             self.layout.make()?;

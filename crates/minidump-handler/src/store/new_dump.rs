@@ -35,7 +35,7 @@ impl NewDump {
         store: &Store,
         program: &str,
         now_us: u64,
-        known: Metadata,
+        known: &Metadata,
     ) -> Result<Self, StoreError> {
         let mut unseen = room::MOST_UNSEEN;
         let made = Store::create_locked(
@@ -48,7 +48,7 @@ impl NewDump {
         let program = program.to_owned();
         let dump =
             Self { store: store.clone(), id, path, file, program, written: 0, unseen, finished: false };
-        dump.announce(&known);
+        dump.announce(known);
         Ok(dump)
     }
 

@@ -66,7 +66,8 @@ pub(super) fn minidump(tail: &str) -> Vec<u8> {
 /// A dump begun at a chosen time.
 pub(super) fn begun(store: &Store, when_us: u64, bytes: &[u8]) -> NewDump {
     let mut dump =
-        NewDump::create(store, "program", when_us, Metadata { when_us, ..Metadata::now("program") }).unwrap();
+        NewDump::create(store, "program", when_us, &Metadata { when_us, ..Metadata::now("program") })
+            .unwrap();
     dump.write_all(bytes).unwrap();
     dump
 }
