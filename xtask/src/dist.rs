@@ -15,7 +15,7 @@ const TARGET: &str = "x86_64-unknown-linux-musl";
 const PROGRAM: &str = "minidump-writer";
 const PROFILE: &str = "dist";
 /// Largest that the stripped program may be, in bytes. The aim is 3,000,000, which it kept before `run` and `core-handler`.
-const LIMIT: u64 = 3_200_000;
+const LIMIT: u64 = 3_250_000;
 
 /// The standard library without the reader of debug information for backtraces, which a stripped program has no use for,
 /// and with the smaller ones of its algorithms (library/sysroot/Cargo.toml of Rust's sources).

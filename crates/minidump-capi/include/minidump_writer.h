@@ -201,7 +201,7 @@ typedef struct mdw_client_options {
     /* The program minidump-writer, which is started as handler, and again when it dies. Null: the program writes dumps
      * itself, or the handler at `socket_path` does. */
     const char *handler_path;
-    /* Where a handler listens that runs already (minidump-writer handler --socket PATH). */
+    /* Where a handler listens that runs already (minidump-writer handler --socket PATH); with `dump_dir`, or will later. */
     const char *socket_path;
     /* The version of the program: the annotation "version". */
     const char *version;

@@ -40,7 +40,7 @@ fn file(place: &tempfile::TempDir, name: &str, bytes: &[u8]) -> String {
 
 #[test]
 fn the_help_text_is_the_one_that_was_reviewed() {
-    for name in ["help", "dump", "run", "core-handler", "show", "convert"] {
+    for name in ["help", "dump", "run", "handler", "core-handler", "show", "convert"] {
         let command = if name == "help" { "" } else { name };
         let arguments: Vec<&str> = [command, "--help"].into_iter().filter(|word| !word.is_empty()).collect();
         let output = program(&arguments);

@@ -84,8 +84,11 @@ static void starts(const char *folder)
     options.handler_path = "/no/such/program";
     EXPECT(MDW_ERROR_HANDLER_START, mdw_client_start_with(&options, &client));
     options.handler_path = NULL;
+    /* With a dump directory, the handler may come later. */
     options.socket_path = "/no/such/socket";
+    options.dump_dir = NULL;
     EXPECT(MDW_ERROR_HANDLER_START, mdw_client_start_with(&options, &client));
+    options.dump_dir = folder;
     options.socket_path = NULL;
     options.version = "\xc3";
     EXPECT(MDW_ERROR_UTF8, mdw_client_start_with(&options, &client));

@@ -31,9 +31,6 @@ pub struct HandlerArguments {
     /// Answer when the medium has the dump, so that it survives a loss of power
     #[arg(long)]
     pub durable: bool,
-    /// How much is kept.
-    #[command(flatten)]
-    pub limits: LimitArguments,
     /// Memory to keep: stacks; also what registers and stacks point at; all that is readable
     #[arg(
         long = "memory",
@@ -46,6 +43,9 @@ pub struct HandlerArguments {
     /// Most memory to keep, such as 64K, 2M or 1.5G; every thread keeps the innermost part of its stack
     #[arg(long, value_name = "SIZE", value_parser = parse_size, allow_negative_numbers = true)]
     pub size_limit: Option<u64>,
+    /// How much is kept.
+    #[command(flatten)]
+    pub limits: LimitArguments,
     /// What a dump tells besides.
     #[command(flatten)]
     pub contents: ContentArguments,
