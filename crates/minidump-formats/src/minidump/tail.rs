@@ -6,8 +6,12 @@ use super::memory_block::MemoryBlock;
 use super::memory_writer::size_of_encoded;
 use minidump_common::format::{MINIDUMP_MEMORY_DESCRIPTOR, MINIDUMP_MEMORY_DESCRIPTOR64};
 
-/// Alignment of the memory in the file.
+/// Alignment of what comes before the memory in the file, areas included.
 pub(crate) const MEMORY_ALIGNMENT: usize = 16;
+
+/// Alignment of the memory in the file: a cache line. Most of a dump's bytes are copied to the page cache at this offset in a
+/// page, and a processor's block copy takes three times as long to a destination that is not aligned to its lines.
+pub(crate) const MEMORY_START_ALIGNMENT: u64 = 64;
 
 /// Alignment of the hole table in the file.
 pub(crate) const HOLE_TABLE_ALIGNMENT: u64 = 8;
@@ -65,7 +69,7 @@ fn place_with(
         .checked_add(locator)?
         .checked_add(list)?
         .checked_next_multiple_of(MEMORY_ALIGNMENT as u64)?;
-    let memory = areas.checked_add(areas_size)?;
+    let memory = areas.checked_add(areas_size)?.checked_next_multiple_of(MEMORY_START_ALIGNMENT)?;
     let end = memory.checked_add(block.size())?;
     let Some(capacity) = hole_capacity else {
         return Some(Tail { wide, areas, memory, hole_table: None, total: end });
@@ -91,12 +95,12 @@ mod tests {
         // Behind position 100: 4 + 16 bytes of memory list, padded to 128.
         let largest = u64::from(u32::MAX) - 128;
         for (size, wide, total) in
-            [(largest, false, u64::from(u32::MAX)), (largest + 1, true, (1 << 32) + 16)]
+            [(largest, false, u64::from(u32::MAX)), (largest + 1, true, (1 << 32) + 64)]
         {
             let plan = plan(size);
             let tail = place(false, 100, 0, &MemoryBlock::new(&plan).unwrap(), None).unwrap();
-            let memory = if wide { 144 } else { 128 };
-            assert_eq!(tail, Tail { wide, areas: memory, memory, hole_table: None, total });
+            let (areas, memory) = if wide { (144, 192) } else { (128, 128) };
+            assert_eq!(tail, Tail { wide, areas, memory, hole_table: None, total });
         }
     }
 
@@ -104,15 +108,15 @@ mod tests {
     fn a_wide_memory_list_can_be_asked_for() {
         let plan = plan(16);
         let tail = place(true, 100, 0, &MemoryBlock::new(&plan).unwrap(), None).unwrap();
-        assert_eq!(tail, Tail { wide: true, areas: 144, memory: 144, hole_table: None, total: 160 });
+        assert_eq!(tail, Tail { wide: true, areas: 144, memory: 192, hole_table: None, total: 208 });
     }
 
     #[test]
     fn the_hole_table_is_the_aligned_end_of_the_file() {
         let plan = plan(13);
         let tail = place(false, 100, 32, &MemoryBlock::new(&plan).unwrap(), Some(3)).unwrap();
-        let total = 192 + 16 + 3 * 16;
-        let expected = Tail { wide: false, areas: 144, memory: 176, hole_table: Some(192), total };
+        let total = 208 + 16 + 3 * 16;
+        let expected = Tail { wide: false, areas: 144, memory: 192, hole_table: Some(208), total };
         assert_eq!(tail, expected);
     }
 

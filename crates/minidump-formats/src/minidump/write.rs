@@ -4,7 +4,7 @@ use super::gather::{Gather, refused};
 use super::holes::{Hole, HoleLog};
 use super::layout::Layout;
 use super::streams::AREA_ALIGNMENT;
-use super::tail::HOLE_TABLE_ALIGNMENT;
+use super::tail::{HOLE_TABLE_ALIGNMENT, MEMORY_START_ALIGNMENT};
 use minidump_snapshot::MemorySource;
 use std::io::{Seek, SeekFrom, Write};
 
@@ -75,6 +75,7 @@ impl Layout<'_> {
             output.push(area)?;
             output.align(AREA_ALIGNMENT)?;
         }
+        output.align(MEMORY_START_ALIGNMENT)?;
         let mut log = HoleLog::new(self.hole_capacity);
         copy_memory(self.ranges, self.page_size, memory, &mut output, &mut log)?;
         if self.tail.hole_table.is_some() {

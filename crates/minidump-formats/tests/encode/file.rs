@@ -87,7 +87,7 @@ fn the_order_is_that_of_importance_with_memory_and_holes_last() {
     let (areas, _) = raw.stream(XSAVE_LIST_STREAM);
     let (area, area_size) = raw.location(areas + 16 + 8);
     assert!(area >= list + size, "XSAVE areas lie behind every stream");
-    assert_eq!(first, area + area_size.next_multiple_of(16), "memory lies behind the XSAVE areas");
+    assert_eq!(first, (area + area_size).next_multiple_of(64), "memory lies behind the XSAVE areas");
     assert_eq!(raw.slice((first, 0x30)), [bytes_at(0x9000, 0x10), bytes_at(0x1000, 0x20)].concat());
     let (locator, _) = raw.stream(HOLE_TABLE_STREAM);
     let table = usize::try_from(raw.u64(locator + 8)).unwrap();

@@ -11,6 +11,9 @@ const OVERFLOW_MARGIN: u64 = 64 << 10;
 /// How much of a capped, overflowing stack goes to its far end: one part in this many.
 const TAIL_SHARE: u64 = 8;
 
+/// A window starts at a multiple of this, in bytes.
+const CACHE_LINE: u64 = 64;
+
 /// A mapping of at most this size may be an alternative signal stack.
 const SIGNAL_STACK: u64 = 256 << 10;
 
@@ -94,7 +97,9 @@ fn live_end(regions: &[Region], sp: u64, red_zone: u64) -> Option<(usize, u64)> 
     let index = index_at_or_above(regions, sp)?;
     let first = regions.get(index)?;
     if first.contains(sp) && first.protection.contains(Protection::READ) && first.kind != RegionKind::Device {
-        return Some((index, sp.saturating_sub(red_zone).max(first.start)));
+        // From a whole cache line on: what is copied at full speed is aligned to them.
+        let low = sp.saturating_sub(red_zone) & !(CACHE_LINE - 1);
+        return Some((index, low.max(first.start)));
     }
     // Skip guard areas; there is rarely more than one, and four bound the walk.
     for (index, region) in regions.iter().enumerate().skip(index).take(4) {

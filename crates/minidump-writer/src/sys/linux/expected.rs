@@ -15,6 +15,8 @@ const FEW: usize = 4;
 const USUAL_OF_FEW: u64 = 8 << 10;
 /// What a thread is taken to have that is not blocked, in bytes of stack and code.
 const USUAL: u64 = 24 << 10;
+/// What one of the sample counts for at most: one long stack says little about the others.
+const LIKE_OTHERS: u64 = 64 << 10;
 
 /// Bytes that the arena will take for the threads `tids`. `tasks` is their folder in /proc. `snapshot` has regions and facts of the loader, and no threads;
 /// so it comes back.
@@ -32,10 +34,10 @@ pub fn size(tasks: &File, tids: &[pid_t], snapshot: &mut Snapshot, options: &Dum
     let plan = MemoryPlan::new(snapshot, &options.memory, &mut Vec::new());
     let blocked = std::mem::take(&mut snapshot.threads).len() as u64;
     let looked_at = tids.len().div_ceil(step).max(1) as u64;
-    let stacks = plan.stacks().iter().map(|stack| stack.size).fold(0, u64::saturating_add);
-    let of_sample = stacks.saturating_add(looked_at.saturating_sub(blocked).saturating_mul(usual));
+    let typical = plan.stacks().iter().map(|stack| stack.size.min(LIKE_OTHERS)).fold(0, u64::saturating_add);
+    let of_sample = typical.saturating_add(looked_at.saturating_sub(blocked).saturating_mul(usual));
     let like_them = of_sample.saturating_mul(tids.len() as u64).checked_div(looked_at).unwrap_or(0);
-    let of_all = like_them.saturating_add(plan.total().saturating_sub(stacks));
+    let of_all = like_them.saturating_add(plan.total().saturating_sub(typical));
     // Threads differ; a sixteenth more costs little.
     usize::try_from(of_all.saturating_add(of_all / 16)).unwrap_or(usize::MAX)
 }
