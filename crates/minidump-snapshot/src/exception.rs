@@ -15,9 +15,9 @@ pub struct Crash {
 pub struct Exception {
     /// The thread that crashed.
     pub thread: u32,
-    /// Exception code: the signal number on Linux.
+    /// Exception code: the signal number on Linux, the type (`EXC_*`) on Apple's systems.
     pub code: u32,
-    /// Exception flags: `si_code` on Linux.
+    /// Exception flags: `si_code` on Linux, the lower half of the first code on Apple's systems.
     pub flags: u32,
     /// Faulting address, or the instruction pointer where the system tells none.
     pub address: u64,

@@ -14,6 +14,7 @@
 //! What it does not do: stop or read a process (`minidump-writer`), or write a file (`minidump-formats`).
 #![forbid(unsafe_code)]
 
+mod apple;
 mod exception;
 mod handle;
 mod linux;
@@ -29,6 +30,7 @@ pub mod cpu;
 pub mod memory;
 pub mod privacy;
 
+pub use apple::{AppleFacts, AppleThread, CrashInfo, FaultState, MachImage, MachSegment, SharedCache};
 pub use cpu::CpuState;
 pub use exception::{Crash, Exception};
 pub use handle::{Handle, HandleKind};

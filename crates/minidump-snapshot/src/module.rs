@@ -9,6 +9,8 @@ pub enum ModuleId {
     /// No build id: the first page of the text section folded into 16 bytes by XOR, as Breakpad's tools compute it
     /// from the file.
     TextHash([u8; 16]),
+    /// The UUID of a Mach-O image (LC_UUID), in the order of the bytes in the file.
+    Uuid([u8; 16]),
 }
 
 impl ModuleId {
@@ -17,7 +19,7 @@ impl ModuleId {
     pub fn as_bytes(&self) -> &[u8] {
         match self {
             Self::BuildId(id) => id,
-            Self::TextHash(hash) => hash,
+            Self::TextHash(bytes) | Self::Uuid(bytes) => bytes,
         }
     }
 }
@@ -41,7 +43,7 @@ pub struct Module {
     pub size: u64,
     /// Path (or `linux-gate.so` for the vdso), as raw bytes.
     pub path: Vec<u8>,
-    /// `DT_SONAME`, when the image has one.
+    /// `DT_SONAME`, or the name in LC_ID_DYLIB, when the image has one.
     pub soname: Option<String>,
     /// Version, from the file name or the SONAME.
     pub version: Option<FileVersion>,

@@ -1,4 +1,4 @@
-use crate::{Exception, Handle, LinuxFacts, Module, Process, Region, SoftError, System, Thread};
+use crate::{AppleFacts, Exception, Handle, LinuxFacts, Module, Process, Region, SoftError, System, Thread};
 use serde::{Deserialize, Serialize};
 
 /// Version of the serialised form of [`Snapshot`]. Raised whenever a field changes its meaning or is removed; added
@@ -36,6 +36,8 @@ pub struct Snapshot {
     pub handles: Vec<Handle>,
     /// What only Linux and Android tell.
     pub linux: Option<LinuxFacts>,
+    /// What only Apple's systems tell.
+    pub apple: Option<AppleFacts>,
     /// What could not be captured, and why.
     pub soft_errors: Vec<SoftError>,
 }
@@ -57,6 +59,7 @@ impl Snapshot {
             annotations: Vec::new(),
             handles: Vec::new(),
             linux: None,
+            apple: None,
             soft_errors: Vec::new(),
         }
     }

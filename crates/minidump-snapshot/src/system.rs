@@ -8,6 +8,10 @@ pub enum OperatingSystem {
     Linux,
     /// Android.
     Android,
+    /// macOS.
+    MacOs,
+    /// iOS and its kin.
+    Ios,
 }
 
 /// One component of the x86 XSAVE area in its standard (non-compacted) format.
@@ -40,6 +44,8 @@ pub enum Cpu {
         /// Components of the XSAVE area beyond x87 and SSE that the kernel has enabled, by ascending index.
         xsave: Vec<XsaveComponent>,
     },
+    /// AArch64.
+    Arm64,
 }
 
 impl Cpu {
@@ -47,7 +53,7 @@ impl Cpu {
     #[must_use]
     pub fn pointer_size(&self) -> usize {
         match self {
-            Self::Amd64 { .. } => 8,
+            Self::Amd64 { .. } | Self::Arm64 => 8,
         }
     }
 }

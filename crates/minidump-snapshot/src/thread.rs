@@ -1,4 +1,4 @@
-use crate::CpuState;
+use crate::{AppleThread, CpuState};
 use serde::{Deserialize, Serialize};
 
 /// CPU times and start of a thread, in microseconds.
@@ -34,6 +34,8 @@ pub struct Thread {
     pub times: Option<ThreadTimes>,
     /// Base of the thread's own data block: TEB on Windows, thread pointer (FS base) on Linux x86-64.
     pub thread_pointer: Option<u64>,
+    /// What only Apple's systems tell.
+    pub apple: Option<Box<AppleThread>>,
 }
 
 impl Thread {
@@ -50,6 +52,7 @@ impl Thread {
             affinity: None,
             times: None,
             thread_pointer: None,
+            apple: None,
         }
     }
 

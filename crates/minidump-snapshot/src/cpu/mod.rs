@@ -1,8 +1,10 @@
 //! Register state, one file per architecture.
 
 mod amd64;
+mod arm64;
 
 pub use amd64::{Amd64State, DebugRegisters};
+pub use arm64::{Arm64State, Arm64Vector};
 use serde::{Deserialize, Serialize};
 
 /// The registers of one thread.
@@ -11,6 +13,8 @@ use serde::{Deserialize, Serialize};
 pub enum CpuState {
     /// x86-64.
     Amd64(Box<Amd64State>),
+    /// AArch64.
+    Arm64(Box<Arm64State>),
 }
 
 impl CpuState {
@@ -19,6 +23,7 @@ impl CpuState {
     pub fn stack_pointer(&self) -> u64 {
         match self {
             Self::Amd64(state) => state.rsp,
+            Self::Arm64(state) => state.sp,
         }
     }
 
@@ -27,6 +32,7 @@ impl CpuState {
     pub fn instruction_pointer(&self) -> u64 {
         match self {
             Self::Amd64(state) => state.rip,
+            Self::Arm64(state) => state.pc,
         }
     }
 
@@ -34,16 +40,19 @@ impl CpuState {
     #[must_use]
     pub fn data_pointers(&self) -> impl ExactSizeIterator<Item = u64> + use<> {
         match self {
-            Self::Amd64(state) => state.data_pointers().into_iter(),
+            Self::Amd64(state) => state.data_pointers(),
+            Self::Arm64(state) => state.data_pointers(),
         }
+        .into_iter()
     }
 
     /// Bytes below the stack pointer that the ABI lets a leaf function use.
     #[must_use]
     pub fn red_zone(&self) -> u64 {
         match self {
-            // System V AMD64 ABI §3.2.2.
-            Self::Amd64(_) => 128,
+            // System V AMD64 ABI §3.2.2; "Writing ARM64 code for Apple platforms". Other systems on AArch64 have none, and
+            // 128 bytes more do no harm.
+            Self::Amd64(_) | Self::Arm64(_) => 128,
         }
     }
 }
