@@ -16,10 +16,15 @@
 pub mod client;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 pub mod coredump_socket;
-#[cfg(all(any(target_os = "linux", target_os = "android"), target_arch = "x86_64"))]
+#[cfg(any(target_os = "macos", all(test, target_os = "linux", target_arch = "x86_64")))]
+pub mod mach;
+#[cfg(any(
+    target_os = "macos",
+    all(any(target_os = "linux", target_os = "android"), target_arch = "x86_64")
+))]
 #[cfg_attr(
-    not(feature = "client"),
-    expect(dead_code, unused_imports, reason = "the half of programs that ask")
+    any(target_os = "macos", not(feature = "client")),
+    expect(dead_code, unused_imports, reason = "the half of programs that ask, and what other systems need")
 )]
 mod protocol;
 #[cfg(all(any(target_os = "linux", target_os = "android"), target_arch = "x86_64"))]

@@ -13,7 +13,13 @@ mod reply;
 mod request;
 mod writer;
 
+#[cfg(any(target_os = "macos", test))]
+pub use fields::Malformed;
+#[cfg(any(target_os = "macos", test))]
+pub(crate) use fields::{Fields, number};
 pub(crate) use reply::{Reply, ReplyKind};
+#[cfg(any(target_os = "macos", test))]
+pub(crate) use request::text;
 pub(crate) use request::{Request, RequestKind, tag};
 pub(crate) use writer::MessageWriter;
 

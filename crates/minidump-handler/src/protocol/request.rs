@@ -142,7 +142,7 @@ fn words(bytes: &[u8]) -> Option<[u64; 23]> {
 }
 
 /// A text of at most [`MOST_TEXT`] bytes; what is no UTF-8 is replaced.
-pub(super) fn text(bytes: &[u8]) -> String {
+pub(crate) fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes.get(..bytes.len().min(MOST_TEXT)).unwrap_or(&[])).into_owned()
 }
 

@@ -87,7 +87,10 @@ fn read(text: &str) -> Option<Id> {
     })
 }
 
-#[cfg(any(test, feature = "client"))]
+#[cfg(any(
+    test,
+    all(feature = "client", any(target_os = "linux", target_os = "android"), target_arch = "x86_64")
+))]
 impl Id {
     /// The name of a dump begun at `when_us` by the process `pid`; `random` tells it apart from others. It allocates
     /// nothing, and neither does writing it.

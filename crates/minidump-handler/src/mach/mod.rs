@@ -1,0 +1,35 @@
+//! From a crash to a dump by Mach's means.
+//!
+//! * A process gives the handler the right to its own task, so that nobody needs an entitlement: over a name of the
+//!   bootstrap server that is told on a pipe, made anew and at random for each process. The handler knows by the kernel's
+//!   word who sent the right, and by a secret told on the pipe that it is the process it talked to.
+//! * The kernel tells the handler of the process's crashes: its exception port is the handler's, in the form that
+//!   hardened processes allow, or else in the classic one. What was there before is told afterwards.
+//! * Or the process tells of its crash itself ([`Account`]), from a handler of its own.
+
+mod account;
+mod exception_message;
+#[cfg(target_os = "macos")]
+mod exceptions;
+#[cfg(target_os = "macos")]
+mod hand_over;
+mod hand_over_message;
+mod message;
+mod pipe;
+#[cfg(target_os = "macos")]
+mod rights;
+#[cfg(target_os = "macos")]
+mod sys;
+mod words;
+
+pub use crate::protocol::Malformed;
+pub use account::Account;
+pub use exception_message::{Behavior, ExceptionMessage, Identity, ThreadState};
+#[cfg(target_os = "macos")]
+pub use exceptions::{Crashed, TakenOver, answer_exceptions, take_over};
+#[cfg(target_os = "macos")]
+pub use hand_over::{Client, HandOverError, Received, hand_over, receive};
+pub use hand_over_message::{HandOver, PreviousHandler};
+pub use message::{Port, Sender};
+#[cfg(target_os = "macos")]
+pub use rights::{ReceiveRight, SendRight};
