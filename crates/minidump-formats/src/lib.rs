@@ -2,6 +2,7 @@
 //! [`MemorySource`](minidump_snapshot::MemorySource) in, a file out.
 //!
 //! * [`elf_core`] writes ELF core files as gdb and LLDB open them.
+//! * [`macho_core`] writes Mach-O core files of Apple's systems as LLDB opens them.
 //! * [`minidump`] writes Microsoft's minidump format with the streams that Breakpad and its successors add for Linux.
 //!
 //! What it does not do: capture a process (`minidump-writer`), or read dumps. There is no operating-system code here,
@@ -9,4 +10,5 @@
 #![forbid(unsafe_code)]
 
 pub mod elf_core;
+pub mod macho_core;
 pub mod minidump;

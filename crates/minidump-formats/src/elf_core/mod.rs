@@ -33,3 +33,6 @@ pub use crate::minidump::{FormatError, Hole, HoleEntry, HoleLocator, HoleTableHe
 pub use layout::{CoreLayout, CoreOptions, layout};
 pub use own_notes::{FACTS_NOTE, HOLE_TABLE_NOTE, OWNER, SOFT_ERRORS_NOTE};
 pub use wanted::wanted_ranges;
+
+// The Mach-O core encoder shares this.
+pub(crate) use fields::Fields;
