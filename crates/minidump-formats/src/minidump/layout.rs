@@ -1,12 +1,9 @@
+use super::context::{Arm64Context, ContextKind};
 use super::holes::write_locator;
 use super::memory_block::MemoryBlock;
 use super::memory_writer::{Gap, size_of_encoded};
-use super::streams::{
-    CrashpadInfoSection, DsoDebugSection, ExceptionSection, HandleDataSection, MemoryInfoListSection,
-    MemoryListSection, MiscInfoSection, ModuleListSection, SoftErrorsSection, SystemInfoSection,
-    ThreadExtraSection, ThreadInfoListSection, ThreadListSection, ThreadNamesSection, XsaveAreas,
-    linux_texts,
-};
+use super::own_sections::own_sections;
+use super::streams::{MemoryListSection, SoftErrorsSection, XsaveAreas, linux_texts};
 use super::tail::{MEMORY_ALIGNMENT, Tail, place};
 use super::{
     DirSection, FormatError, HOLE_TABLE_STREAM, MDRawDirectory, MemoryWriter, SectionWriter,
@@ -44,11 +41,20 @@ pub struct LayoutOptions<'a> {
     /// there was, or that what is private was taken out of it. With `MiniDumpWithFullMemory`, the memory is always in a
     /// `Memory64List`, as Windows writes it. Default none.
     pub flags: u64,
+    /// The pair of processor architecture and context of an AArch64 process. Default [`Arm64Context::Breakpad`].
+    pub arm64_context: Arm64Context,
 }
 
 impl Default for LayoutOptions<'_> {
     fn default() -> Self {
-        Self { extra_sections: &[], source_is_complete: false, hole_capacity: 512, omit: &[], flags: 0 }
+        Self {
+            extra_sections: &[],
+            source_is_complete: false,
+            hole_capacity: 512,
+            omit: &[],
+            flags: 0,
+            arm64_context: Arm64Context::default(),
+        }
     }
 }
 
@@ -109,7 +115,7 @@ pub fn layout<'a>(
 ) -> Result<Layout<'a>, FormatError> {
     let omit = Omit(options.omit);
     let block = if omit.memory() { MemoryBlock::unlisted() } else { MemoryBlock::new(plan)? };
-    let own = sections(snapshot, plan);
+    let own = own_sections(snapshot, plan, ContextKind::new(&snapshot.system.cpu, options.arm64_context));
     let texts: Vec<_> = snapshot.linux.iter().flat_map(linux_texts).collect();
     let kept = |section: &&dyn SectionWriter| !omit.has(section.section_type());
     let mut ordered: Vec<&dyn SectionWriter> = own.iter().map(Box::as_ref).filter(kept).collect();
@@ -147,34 +153,6 @@ impl Omit<'_> {
         self.has(MINIDUMP_STREAM_TYPE::MemoryListStream.into())
             || self.has(MINIDUMP_STREAM_TYPE::Memory64ListStream.into())
     }
-}
-
-/// The streams made from the snapshot, in the order of the file, without the texts.
-fn sections<'a>(snapshot: &'a Snapshot, plan: &'a MemoryPlan) -> Vec<Box<dyn SectionWriter + 'a>> {
-    let mut sections: Vec<Box<dyn SectionWriter + 'a>> = vec![
-        Box::new(ExceptionSection(snapshot)),
-        Box::new(ThreadListSection { snapshot, plan }),
-        Box::new(SystemInfoSection(snapshot)),
-        Box::new(ModuleListSection(snapshot)),
-        Box::new(ThreadNamesSection(snapshot)),
-        Box::new(MiscInfoSection(snapshot)),
-        Box::new(ThreadInfoListSection(snapshot)),
-        Box::new(ThreadExtraSection(snapshot)),
-    ];
-    // An empty map would hide the one in LinuxMaps from readers that prefer this stream.
-    if !snapshot.regions.is_empty() {
-        sections.push(Box::new(MemoryInfoListSection(snapshot)));
-    }
-    if !snapshot.handles.is_empty() {
-        sections.push(Box::new(HandleDataSection(snapshot)));
-    }
-    if !snapshot.annotations.is_empty() {
-        sections.push(Box::new(CrashpadInfoSection(&snapshot.annotations)));
-    }
-    if let Some(debug) = snapshot.linux.as_ref().and_then(|facts| facts.dso_debug.as_ref()) {
-        sections.push(Box::new(DsoDebugSection(debug)));
-    }
-    sections
 }
 
 /// LLVM's reader refuses a file in which two streams have the same type.

@@ -13,6 +13,8 @@
 //!
 //! `docs/minidump-format.md` describes the streams one by one.
 
+mod apple_exception;
+mod apple_record;
 mod context;
 mod copy_memory;
 mod deferred;
@@ -23,6 +25,7 @@ mod holes;
 mod layout;
 mod memory_block;
 mod memory_writer;
+mod own_sections;
 mod private_streams;
 mod section;
 mod streams;
@@ -30,14 +33,17 @@ mod tail;
 mod time;
 mod write;
 
-pub use context::amd64_context;
+pub use apple_record::AppleRecord;
+pub use context::{Arm64Context, amd64_context, arm64_context, old_arm64_context};
 pub use dir_section::DirSection;
 pub use error::FormatError;
 pub use holes::{Hole, HoleEntry, HoleLocator, HoleTableHeader};
 pub use layout::{Layout, LayoutOptions, layout};
 pub use memory_writer::{MemoryWriter, ReservedArray};
 pub use minidump_common::format::MINIDUMP_DIRECTORY as MDRawDirectory;
-pub use private_streams::{HOLE_TABLE_STREAM, ListHeader, THREAD_EXTRA_STREAM, XSAVE_LIST_STREAM};
+pub use private_streams::{
+    APPLE_FACTS_STREAM, HOLE_TABLE_STREAM, ListHeader, THREAD_EXTRA_STREAM, XSAVE_LIST_STREAM,
+};
 pub use section::SectionWriter;
 pub use streams::{ThreadExtra, ThreadExtraFlags, XsaveArea};
 pub use write::Written;

@@ -1,12 +1,13 @@
 //! Whatever the options: the file can be read, has exactly the streams it should have, and nothing overlaps.
 
 use crate::any_snapshot::{ALWAYS, any_plan, any_snapshot};
+use crate::apple::{any_mac_snapshot, any_pair};
 use crate::build::{full_source, write};
 use crate::raw::Raw;
 use minidump::{Minidump, MinidumpThreadList};
 use minidump_formats::minidump::{
-    FormatError, HOLE_TABLE_STREAM, LayoutOptions, MDRawDirectory, MemoryWriter, SectionWriter,
-    XSAVE_LIST_STREAM, layout,
+    APPLE_FACTS_STREAM, FormatError, HOLE_TABLE_STREAM, LayoutOptions, MDRawDirectory, MemoryWriter,
+    SectionWriter, XSAVE_LIST_STREAM, layout,
 };
 use minidump_snapshot::{BufferSource, MemoryPlan, Snapshot};
 use proptest::collection::vec;
@@ -18,7 +19,7 @@ const MEMORY: [u32; 2] = [5, 9];
 const WITH_FULL_MEMORY: u64 = 2;
 
 /// Types that depend on what the snapshot holds.
-const SOMETIMES: [u32; 13] = [
+const SOMETIMES: [u32; 17] = [
     12,
     16,
     0x4350_0001,
@@ -32,6 +33,10 @@ const SOMETIMES: [u32; 13] = [
     0x4767_000a,
     0x4d7a_0003,
     XSAVE_LIST_STREAM,
+    0x4767_0001,
+    0x4d7a_0001,
+    0x4d7a_0002,
+    APPLE_FACTS_STREAM,
 ];
 
 /// A stream of an application: so many bytes, or a failure.
@@ -75,10 +80,14 @@ fn expected_types(
     source_is_complete: bool,
 ) -> BTreeSet<u32> {
     let facts = snapshot.linux.clone().unwrap_or_default();
+    let apple = snapshot.apple.as_ref();
+    let blamed = snapshot.exception.is_some() || snapshot.blamed_thread.is_some();
+    let has_mask = apple.is_some_and(|facts| matches!(facts.address_bits, Some(1..=63)));
+    let of_apple = apple.is_some() || snapshot.threads.iter().any(|thread| thread.apple.is_some());
     let sometimes = [
         (12, !snapshot.handles.is_empty()),
         (16, !snapshot.regions.is_empty()),
-        (0x4350_0001, !snapshot.annotations.is_empty()),
+        (0x4350_0001, !snapshot.annotations.is_empty() || has_mask),
         (0x4767_0003, facts.cpu_info.is_some()),
         (0x4767_0004, facts.status.is_some()),
         (0x4767_0005, facts.lsb_release.is_some()),
@@ -88,6 +97,10 @@ fn expected_types(
         (0x4767_0009, facts.maps.is_some()),
         (0x4767_000a, facts.dso_debug.is_some()),
         (0x4d7a_0003, facts.limits.is_some()),
+        (0x4767_0001, apple.is_some() && blamed),
+        (0x4d7a_0001, apple.is_some_and(|facts| !facts.crash_info.is_empty())),
+        (0x4d7a_0002, apple.is_some_and(|facts| facts.boot_args.is_some())),
+        (APPLE_FACTS_STREAM, of_apple),
         (XSAVE_LIST_STREAM, snapshot.threads.iter().any(has_extended_state)),
     ];
     let there = sometimes.iter().filter(|(_, there)| *there).map(|(stream, _)| *stream);
@@ -134,7 +147,8 @@ fn check_file(raw: &Raw, snapshot: &Snapshot, plan: &MemoryPlan) -> Result<(), T
 proptest! {
     #[test]
     fn any_mix_of_options_gives_a_readable_file_with_the_streams_that_were_asked_for(
-        snapshot in any_snapshot(),
+        snapshot in prop_oneof![any_snapshot(), any_mac_snapshot()],
+        arm64_context in any_pair(),
         plan in any_plan(),
         omit in any_omit(),
         extras in any_extras(),
@@ -144,7 +158,7 @@ proptest! {
         flags in select(vec![0, 2, 8, 1 << 63]),
     ) {
         let sections: Vec<&dyn SectionWriter> = extras.iter().map(|extra| extra as &dyn SectionWriter).collect();
-        let options = LayoutOptions { extra_sections: &sections, source_is_complete, hole_capacity, omit: &omit, flags };
+        let options = LayoutOptions { extra_sections: &sections, source_is_complete, hole_capacity, omit: &omit, flags, arm64_context };
         let layout = layout(&snapshot, &plan, &options).unwrap();
         let source = if has_memory || source_is_complete { full_source(&plan) } else { BufferSource::new() };
         let (bytes, _) = write(&layout, &source);

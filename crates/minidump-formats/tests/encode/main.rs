@@ -4,6 +4,7 @@
 mod annotations;
 mod any_options;
 mod any_snapshot;
+mod apple;
 mod build;
 mod edge_cases;
 mod exception;

@@ -1,4 +1,5 @@
 use super::*;
+use crate::minidump::context::ContextKind;
 
 #[test]
 fn values_are_appended_little_endian_and_tell_where_they_lie() {
@@ -84,7 +85,7 @@ fn a_section_that_failed_leaves_nothing_behind() {
     let start = writer.mark();
     let array = writer.reserve_array::<MINIDUMP_LOCATION_DESCRIPTOR>(1).unwrap();
     writer.refer_to_memory((&array, 0, 0), 0x1000, 0x10).unwrap();
-    writer.defer(8, Deferred::Contexts).unwrap();
+    writer.defer(8, Deferred::Contexts(ContextKind::Amd64)).unwrap();
     writer.rewind(start);
     writer.resolve_memory(|_, _| Some(0)).unwrap();
     assert_eq!(writer.into_parts(), (vec![7], vec![]));
@@ -102,7 +103,7 @@ fn a_buffer_that_must_grow_does_not_double() {
 fn what_is_deferred_takes_room_in_the_file_and_none_in_the_buffer() {
     let mut writer = MemoryWriter::default();
     let array = writer.reserve_array::<u32>(1).unwrap();
-    let location = writer.defer(0x1001, Deferred::Contexts).unwrap();
+    let location = writer.defer(0x1001, Deferred::Contexts(ContextKind::Amd64)).unwrap();
     assert_eq!((location.rva, location.data_size), (4, 0x1001));
     assert_eq!(writer.write_string(b"a").unwrap(), 0x1008);
     let behind = writer.reserve_array::<u16>(1).unwrap();
@@ -115,7 +116,7 @@ fn what_is_deferred_takes_room_in_the_file_and_none_in_the_buffer() {
         writer.defer(last, Deferred::Regions),
         Err(FormatError::OutOfReach { offset: 0x1013, .. })
     ));
-    let gap = Gap { index: 4, size: 0x1001, contents: Deferred::Contexts };
+    let gap = Gap { index: 4, size: 0x1001, contents: Deferred::Contexts(ContextKind::Amd64) };
     let bytes = vec![1, 2, 3, 4, 0, 0, 0, 2, 0, 0, 0, b'a', 0, 0, 0, 5, 6, 7];
     assert_eq!(writer.into_parts(), (bytes, vec![gap]));
 }

@@ -1,9 +1,10 @@
-use crate::minidump::context::{CONTEXT_SIZE, write_context};
+use crate::minidump::apple_exception;
+use crate::minidump::context::ContextKind;
 use crate::minidump::{FormatError, MDRawDirectory, MemoryWriter, SectionWriter};
 use minidump_common::format::{
     MINIDUMP_EXCEPTION, MINIDUMP_EXCEPTION_STREAM, MINIDUMP_LOCATION_DESCRIPTOR, MINIDUMP_STREAM_TYPE,
 };
-use minidump_snapshot::{Snapshot, Thread};
+use minidump_snapshot::{OperatingSystem, Snapshot, Thread};
 
 /// The code that Breakpad's tools write for a dump nobody crashed for (`MD_EXCEPTION_CODE_LIN_DUMP_REQUESTED`).
 const DUMP_REQUESTED: u32 = 0xffff_ffff;
@@ -12,11 +13,14 @@ const DUMP_REQUESTED: u32 = 0xffff_ffff;
 ///
 /// It is always there: readers take the thread to show first from it. The context is a copy of the thread's own, so
 /// that the first bytes of a file that was cut off are worth the most.
-pub(crate) struct ExceptionSection<'a>(pub &'a Snapshot);
+pub(crate) struct ExceptionSection<'a> {
+    pub snapshot: &'a Snapshot,
+    pub contexts: ContextKind,
+}
 
 impl ExceptionSection<'_> {
     fn thread(&self) -> Option<&Thread> {
-        let Self(snapshot) = self;
+        let snapshot = self.snapshot;
         let crashed = snapshot.exception.as_ref().map(|exception| exception.thread);
         match crashed.or(snapshot.blamed_thread) {
             Some(id) => snapshot.threads.iter().find(|thread| thread.id == id),
@@ -25,7 +29,7 @@ impl ExceptionSection<'_> {
     }
 
     fn record(&self, thread: Option<&Thread>) -> MINIDUMP_EXCEPTION {
-        let Some(exception) = &self.0.exception else {
+        let Some(exception) = &self.snapshot.exception else {
             let address = thread.and_then(Thread::instruction_pointer).unwrap_or(0);
             return MINIDUMP_EXCEPTION {
                 exception_code: DUMP_REQUESTED,
@@ -33,9 +37,13 @@ impl ExceptionSection<'_> {
                 ..MINIDUMP_EXCEPTION::default()
             };
         };
+        let (exception_code, exception_flags) = match self.snapshot.system.os {
+            OperatingSystem::MacOs | OperatingSystem::Ios => apple_exception::code_and_flags(exception),
+            _ => (exception.code, exception.flags),
+        };
         let mut record = MINIDUMP_EXCEPTION {
-            exception_code: exception.code,
-            exception_flags: exception.flags,
+            exception_code,
+            exception_flags,
             exception_address: exception.address,
             ..MINIDUMP_EXCEPTION::default()
         };
@@ -55,12 +63,15 @@ impl SectionWriter for ExceptionSection<'_> {
         let slot = buffer.reserve_array::<MINIDUMP_EXCEPTION_STREAM>(1)?;
         let location = buffer.location_since(start)?;
         let thread_context = match thread {
-            Some(thread) => write_context(buffer, thread, &self.0.system)?,
+            Some(thread) => self.contexts.write(buffer, thread)?,
             None => MINIDUMP_LOCATION_DESCRIPTOR::default(),
         };
-        let crashed = self.0.exception.as_ref().map(|exception| exception.thread);
+        let crashed = self.snapshot.exception.as_ref().map(|exception| exception.thread);
         let stream = MINIDUMP_EXCEPTION_STREAM {
-            thread_id: crashed.or(self.0.blamed_thread).or(thread.map(|thread| thread.id)).unwrap_or(0),
+            thread_id: crashed
+                .or(self.snapshot.blamed_thread)
+                .or(thread.map(|thread| thread.id))
+                .unwrap_or(0),
             __align: 0,
             exception_record: self.record(thread),
             thread_context,
@@ -74,6 +85,6 @@ impl SectionWriter for ExceptionSection<'_> {
     }
 
     fn size_hint(&self) -> usize {
-        CONTEXT_SIZE as usize + 256
+        self.contexts.size() as usize + 256
     }
 }

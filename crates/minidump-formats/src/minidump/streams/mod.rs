@@ -1,11 +1,15 @@
 //! The streams, one file each. Each is a small struct over the snapshot that implements
 //! [`SectionWriter`](super::SectionWriter).
 
+mod apple_facts;
+mod breakpad_info;
 mod crashpad_info;
 mod dso_debug;
 mod exception;
 mod handle_data;
 mod linux_text;
+mod mac_bootargs;
+mod mac_crash_info;
 mod memory_info_list;
 mod memory_list;
 mod misc_info;
@@ -21,11 +25,15 @@ mod xsave_list;
 pub use thread_extra::{ThreadExtra, ThreadExtraFlags};
 pub use xsave_list::XsaveArea;
 
+pub(crate) use apple_facts::AppleFactsSection;
+pub(crate) use breakpad_info::BreakpadInfoSection;
 pub(crate) use crashpad_info::CrashpadInfoSection;
 pub(crate) use dso_debug::DsoDebugSection;
 pub(crate) use exception::ExceptionSection;
 pub(crate) use handle_data::HandleDataSection;
 pub(crate) use linux_text::{linux_text, linux_texts};
+pub(crate) use mac_bootargs::MacBootargsSection;
+pub(crate) use mac_crash_info::{MacCrashInfoSection, is_exact};
 pub(crate) use memory_info_list::{MemoryInfoListSection, memory_info};
 pub(crate) use memory_list::MemoryListSection;
 pub(crate) use misc_info::MiscInfoSection;

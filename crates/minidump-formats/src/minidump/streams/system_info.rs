@@ -1,19 +1,21 @@
+use crate::minidump::context::ContextKind;
 use crate::minidump::{FormatError, MDRawDirectory, MemoryWriter, SectionWriter};
-use minidump_common::format::{
-    CPU_INFORMATION, MINIDUMP_STREAM_TYPE, MINIDUMP_SYSTEM_INFO, PlatformId, ProcessorArchitecture,
-};
+use minidump_common::format::{CPU_INFORMATION, MINIDUMP_STREAM_TYPE, MINIDUMP_SYSTEM_INFO, PlatformId};
 use minidump_snapshot::{Cpu, OperatingSystem, Snapshot};
 
 /// Operating system and processor.
 ///
 /// Source: <https://learn.microsoft.com/windows/win32/api/minidumpapiset/ns-minidumpapiset-minidump_system_info>;
 /// platform ids beyond Windows are Breakpad's. For x86-64 the processor union holds the x86 member on Linux: vendor,
-/// CPUID leaf 1 EAX and EDX, leaf `0x8000_0001` EDX.
-pub(crate) struct SystemInfoSection<'a>(pub &'a Snapshot);
+/// CPUID leaf 1 EAX and EDX, leaf `0x8000_0001` EDX; so on macOS. For AArch64 it is
+/// zero.
+pub(crate) struct SystemInfoSection<'a> {
+    pub snapshot: &'a Snapshot,
+    pub contexts: ContextKind,
+}
 
 /// What the stream tells of the processor.
 struct Processor {
-    architecture: ProcessorArchitecture,
     level: u16,
     revision: u16,
     data: [u8; 24],
@@ -23,8 +25,7 @@ impl Processor {
     fn of(cpu: &Cpu) -> Self {
         let Cpu::Amd64 { vendor, version_information, feature_information, extended_features, .. } = cpu
         else {
-            let architecture = ProcessorArchitecture::PROCESSOR_ARCHITECTURE_UNKNOWN;
-            return Self { architecture, level: 0, revision: 0, data: [0; 24] };
+            return Self { level: 0, revision: 0, data: [0; 24] };
         };
         let words = [version_information, feature_information, extended_features];
         let bytes = vendor.iter().copied().chain(words.iter().flat_map(|word| word.to_le_bytes()));
@@ -33,8 +34,7 @@ impl Processor {
             *slot = byte;
         }
         let (family, model, stepping) = family_model_stepping(*version_information);
-        let architecture = ProcessorArchitecture::PROCESSOR_ARCHITECTURE_AMD64;
-        Self { architecture, level: family, revision: model << 8 | stepping, data }
+        Self { level: family, revision: model << 8 | stepping, data }
     }
 }
 
@@ -48,9 +48,20 @@ fn family_model_stepping(eax: u32) -> (u16, u16, u16) {
     (family, extended << 4 | bits(4, 0xf), bits(0, 0xf))
 }
 
+/// `VER_NT_WORKSTATION` on Apple's systems, as all writers there have it.
+fn product_type(os: OperatingSystem) -> u8 {
+    u8::from(matches!(os, OperatingSystem::MacOs | OperatingSystem::Ios))
+}
+
+/// The text that readers show as the build: on Apple's systems the build, on others the whole of `uname`.
+fn service_pack(snapshot: &Snapshot) -> &str {
+    let build = snapshot.apple.as_ref().map(|facts| facts.os_build.as_str());
+    build.filter(|build| !build.is_empty()).unwrap_or(&snapshot.system.description)
+}
+
 impl SectionWriter for SystemInfoSection<'_> {
     fn write_section(&self, buffer: &mut MemoryWriter) -> Result<MDRawDirectory, FormatError> {
-        let system = &self.0.system;
+        let system = &self.snapshot.system;
         let processor = Processor::of(&system.cpu);
         buffer.align(4);
         let start = buffer.position();
@@ -59,20 +70,22 @@ impl SectionWriter for SystemInfoSection<'_> {
         let platform = match system.os {
             OperatingSystem::Linux => PlatformId::Linux as u32,
             OperatingSystem::Android => PlatformId::Android as u32,
+            OperatingSystem::MacOs => PlatformId::MacOs as u32,
+            OperatingSystem::Ios => PlatformId::Ios as u32,
             _ => PlatformId::Unix as u32,
         };
         let (major_version, minor_version, build_number) = system.version;
         let raw = MINIDUMP_SYSTEM_INFO {
-            processor_architecture: processor.architecture as u16,
+            processor_architecture: self.contexts.architecture() as u16,
             processor_level: processor.level,
             processor_revision: processor.revision,
             number_of_processors: u8::try_from(system.cpu_count).unwrap_or(u8::MAX),
-            product_type: 0,
+            product_type: product_type(system.os),
             major_version,
             minor_version,
             build_number,
             platform_id: platform,
-            csd_version_rva: buffer.write_string(system.description.as_bytes())?,
+            csd_version_rva: buffer.write_string(service_pack(self.snapshot).as_bytes())?,
             suite_mask: 0,
             reserved2: 0,
             cpu: CPU_INFORMATION { data: processor.data },
@@ -86,7 +99,7 @@ impl SectionWriter for SystemInfoSection<'_> {
     }
 
     fn size_hint(&self) -> usize {
-        72 + 2 * self.0.system.description.len()
+        72 + 2 * service_pack(self.snapshot).len()
     }
 }
 

@@ -1,4 +1,4 @@
-use crate::minidump::context::{CONTEXT_ALIGNMENT, CONTEXT_SIZE, has_context};
+use crate::minidump::context::{CONTEXT_ALIGNMENT, ContextKind};
 use crate::minidump::deferred::Deferred;
 use crate::minidump::memory_writer::count;
 use crate::minidump::{FormatError, MDRawDirectory, MemoryWriter, ReservedArray, SectionWriter};
@@ -18,6 +18,7 @@ const STACK_LOCATION: usize = 4 * 4 + 8 + 8;
 pub(crate) struct ThreadListSection<'a> {
     pub snapshot: &'a Snapshot,
     pub plan: &'a MemoryPlan,
+    pub contexts: ContextKind,
 }
 
 impl ThreadListSection<'_> {
@@ -31,7 +32,7 @@ impl ThreadListSection<'_> {
         let stack = self.plan.stack_of(thread.id);
         let raw = MINIDUMP_THREAD {
             thread_id: thread.id,
-            suspend_count: 0,
+            suspend_count: thread.apple.as_ref().map_or(0, |apple| apple.suspend_count),
             priority_class: 0,
             // A signed number on Linux; readers on Windows know it as signed, too.
             priority: thread.priority.unwrap_or(0).cast_unsigned(),
@@ -50,16 +51,17 @@ impl ThreadListSection<'_> {
 /// Leaves room for `count` contexts. Returns where they lie, one after the other.
 fn defer_contexts(
     buffer: &mut MemoryWriter,
+    kind: ContextKind,
     count: usize,
 ) -> Result<impl Iterator<Item = MINIDUMP_LOCATION_DESCRIPTOR> + use<>, FormatError> {
     if count > 0 {
         buffer.align(CONTEXT_ALIGNMENT);
     }
-    let size = (count as u64).saturating_mul(u64::from(CONTEXT_SIZE));
-    let rva = buffer.defer(size, Deferred::Contexts)?.rva;
+    let size = (count as u64).saturating_mul(u64::from(kind.stride()));
+    let rva = buffer.defer(size, Deferred::Contexts(kind))?.rva;
     let end = rva.saturating_add(u32::try_from(size).unwrap_or(u32::MAX));
-    let starts = (rva..end).step_by(CONTEXT_SIZE as usize);
-    Ok(starts.map(|rva| MINIDUMP_LOCATION_DESCRIPTOR { data_size: CONTEXT_SIZE, rva }))
+    let starts = (rva..end).step_by(kind.stride().max(1) as usize);
+    Ok(starts.map(move |rva| MINIDUMP_LOCATION_DESCRIPTOR { data_size: kind.size(), rva }))
 }
 
 /// The descriptor of a stack whose place in the file is not known yet. Without a kept stack it still tells where the
@@ -80,9 +82,9 @@ impl SectionWriter for ThreadListSection<'_> {
         buffer.write(count(threads.len())?)?;
         let list = buffer.reserve_array(threads.len())?;
         let location = buffer.location_since(start)?;
-        let has_context = |thread: &Thread| has_context(thread, &self.snapshot.system);
-        let mut contexts =
-            defer_contexts(buffer, threads.iter().filter(|thread| has_context(thread)).count())?;
+        let has_context = |thread: &Thread| self.contexts.is_known_of(thread);
+        let known = threads.iter().filter(|thread| has_context(thread)).count();
+        let mut contexts = defer_contexts(buffer, self.contexts, known)?;
         for (index, thread) in threads.iter().enumerate() {
             let context = if has_context(thread) { contexts.next() } else { None };
             self.write_thread(buffer, (&list, index), thread, context.unwrap_or_default())?;
