@@ -2,7 +2,7 @@
 //! round tells everything.
 
 use crate::{
-    cross, deny, instructions, minidumper, peer, setup,
+    apple, cross, deny, instructions, minidumper, peer, setup,
     shell::{self, Outcome},
     test,
 };
@@ -28,6 +28,7 @@ const CHECKS: &[(&str, Check)] = &[
     ("capi", c_interface),
     ("instructions", instructions),
     ("tools", tools),
+    ("apple", apple::check),
     ("test", tests),
 ];
 

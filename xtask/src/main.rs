@@ -4,6 +4,7 @@
 //! a compiler for other targets) go where the system puts them.
 #![deny(unsafe_code)]
 
+mod apple;
 #[cfg(target_os = "linux")]
 mod bench;
 #[cfg(target_os = "linux")]
@@ -46,6 +47,12 @@ const TASKS: &[Task] = &[
         arguments: "[quick|full|smoke|memory|crash|run|report]",
         run: bench::run,
         help: "measure dumps against the published crate, gcore, and the least that has to be done",
+    },
+    Task {
+        name: "apple",
+        arguments: "[ARGS]",
+        run: apple::run,
+        help: "read macOS dumps of simulated tasks with LLDB, minidump-stackwalk and dump_syms",
     },
     Task {
         name: "instructions",

@@ -1,7 +1,7 @@
 //! `cargo xtask test`: everything the tests need, then the tests.
 
 use crate::{
-    setup,
+    apple, setup,
     shell::{self, Outcome},
 };
 
@@ -9,10 +9,11 @@ use crate::{
 /// `-p minidump-formats` or `-- name_of_a_test`; with arguments the examples in the documentation are left out.
 pub fn run(arguments: &[String]) -> Outcome {
     setup::tools(&[])?;
-    suite(arguments)
+    let tested = suite(arguments);
+    if arguments.is_empty() { tested.and(apple::run(&[])) } else { tested }
 }
 
-/// The tests alone, for callers that have set up the tools.
+/// The tests alone, for callers that have set up the tools. Those of macOS dumps have tools of their own: [`apple`].
 pub fn suite(arguments: &[String]) -> Outcome {
     // The end-to-end tests start programs of other packages, which `cargo test` alone would not build: the crashers,
     // and the dumper as users run it. They find the installed tools in the target folder themselves.
@@ -21,13 +22,14 @@ pub fn suite(arguments: &[String]) -> Outcome {
     let mut tests = shell::cargo();
     tests.arg("test");
     if !arguments.iter().any(|argument| matches!(argument.as_str(), "-p" | "--package")) {
-        tests.arg("--workspace");
+        tests.args(["--workspace", "--exclude", apple::PACKAGE]);
     }
     tests.args(["--all-targets", "--no-fail-fast"]).args(arguments);
     let targets = shell::run(&mut tests);
     if !arguments.is_empty() {
         return targets;
     }
-    let examples = shell::run(shell::cargo().args(["test", "--workspace", "--doc"]));
+    let examples =
+        shell::run(shell::cargo().args(["test", "--workspace", "--doc", "--exclude", apple::PACKAGE]));
     targets.and(examples)
 }

@@ -14,6 +14,8 @@ pub struct Tool {
     pub program: &'static str,
     /// The wanted version without its last number, for example `0.27`.
     pub version: &'static str,
+    /// The features it is built with, where they are not its defaults.
+    pub features: Option<&'static str>,
 }
 
 impl Tool {
@@ -33,6 +35,9 @@ impl Tool {
         command
             .args(["install", "--locked", "--force", self.package, "--version"])
             .arg(format!("^{}", self.version));
+        if let Some(features) = self.features {
+            command.args(["--no-default-features", "--features", features]);
+        }
         command.arg("--root").arg(places::tools());
         command.arg("--target-dir").arg(places::tools().join("build"));
         // The release settings of these packages are made for distribution; a tool that runs a few times should

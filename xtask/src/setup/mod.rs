@@ -1,7 +1,9 @@
 //! Installing what a machine with only the Rust toolchain lacks.
 
+mod apple;
 mod apt;
 mod cargo_install;
+mod python;
 
 use crate::shell::{self, Outcome};
 use cargo_install::Tool;
@@ -9,9 +11,9 @@ use std::path::PathBuf;
 
 /// A reader of minidumps that this project did not write.
 const STACKWALK: Tool =
-    Tool { package: "minidump-stackwalk", program: "minidump-stackwalk", version: "0.27" };
+    Tool { package: "minidump-stackwalk", program: "minidump-stackwalk", version: "0.27", features: None };
 /// Checks licences, sources and duplicates of dependencies.
-const DENY: Tool = Tool { package: "cargo-deny", program: "cargo-deny", version: "0.20" };
+const DENY: Tool = Tool { package: "cargo-deny", program: "cargo-deny", version: "0.20", features: None };
 /// The debugger our dumps are tried in, and the name other systems give it; Debian's packages are called the same.
 const LLDB_TESTED: &str = "lldb-19";
 const LLDB: &[&str] = &[LLDB_TESTED, "lldb"];
@@ -28,6 +30,13 @@ pub fn tools(_: &[String]) -> Outcome {
     STACKWALK.ensure()?;
     compilers()?;
     supervised()
+}
+
+/// What the tests of macOS dumps need: these build programs for macOS, run and read them.
+pub fn apple() -> Outcome {
+    lldb()?;
+    STACKWALK.ensure()?;
+    apple::tools()
 }
 
 /// What the tests of the supervisor run below it, by names of programs and by Debian's packages of them: about 150 MB to fetch.

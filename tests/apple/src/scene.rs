@@ -1,0 +1,225 @@
+//! Processes whose threads are in known places.
+
+use crate::emulator::{self, Emulated, Start, Stop, Stopped};
+use crate::image::Image;
+use crate::programs::Built;
+use crate::tools::Tools;
+use crate::{Arch, lldb};
+use minidump_snapshot::cpu::{Amd64State, Arm64State};
+use minidump_snapshot::{CpuState, FaultState};
+
+/// What a thread does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// The main thread: stores through a bad pointer in a leaf function of a library.
+    Crash,
+    /// Waits in a system call.
+    Wait,
+    /// Waits above frames of the executable, a bundle and the executable.
+    Plugged,
+    /// Has called `abort`.
+    Abort,
+    /// Has called a null pointer.
+    CallNull,
+    /// Has called a pointer to its own stack.
+    CallData,
+    /// Has used up its stack.
+    Overflow,
+    /// Waits below so many frames of one function.
+    Descend(u64),
+}
+
+/// Id of the first thread; each further one has the next.
+pub const FIRST_ID: u64 = 0x1_001a_2b3c;
+
+/// Address of the executable. It is linked at 4 GiB.
+pub const EXECUTABLE: u64 = 0x1_00f4_c000;
+
+/// Where the system's libraries are, and where stacks begin.
+fn addresses(arch: Arch) -> (u64, u64) {
+    match arch {
+        Arch::Arm64 => (0x1_8d53_c000, 0x1_6f00_0000),
+        Arch::X86_64 => (0x7ff8_0053_c000, 0x7000_0f00_0000),
+    }
+}
+
+/// Bytes of each stack, the page below it is a guard.
+pub const STACK: u64 = 0x8000;
+/// From one stack to the next.
+const STACK_DISTANCE: u64 = 0x10_0000;
+
+/// A process.
+#[derive(Debug, Clone)]
+pub struct Scene {
+    /// Its processor.
+    pub arch: Arch,
+    /// The executable is the last, as since macOS 14.
+    pub images: Vec<Image>,
+    /// Its threads.
+    pub threads: Vec<Stopped>,
+    /// Names by thread.
+    pub names: Vec<String>,
+    /// What the process wrote to its data: address and bytes.
+    pub written: Vec<(u64, Vec<u8>)>,
+}
+
+impl Scene {
+    /// The process of `programs` with one thread for each role.
+    #[track_caller]
+    pub fn of(tools: &Tools, built: Built, arch: Arch, roles: &[Role]) -> Self {
+        let images = images(built, arch);
+        let starts: Vec<Start> =
+            roles.iter().enumerate().map(|(index, role)| start(&images, arch, index, *role)).collect();
+        let Emulated { threads, written } = emulator::run(tools, arch, &images, &starts);
+        let names = (0..threads.len()).map(|index| NAMES[index % NAMES.len()].to_owned());
+        Self { arch, images, names: names.collect(), threads, written }
+    }
+
+    /// The image with this name.
+    #[track_caller]
+    pub fn image(&self, name: &str) -> &Image {
+        self.images.iter().find(|image| image.name() == name).unwrap()
+    }
+
+    /// Module and function at `address`, from the symbol tables.
+    pub fn place(&self, address: u64) -> Option<String> {
+        let holds = |image: &&Image| {
+            image
+                .segments
+                .iter()
+                .any(|segment| segment.address <= address && address < segment.address + segment.size)
+        };
+        let image = self.images.iter().find(holds)?;
+        let below = image.symbols.iter().filter(|(_, start)| **start <= address);
+        let (name, _) = below.max_by_key(|(_, start)| **start)?;
+        Some(format!("{}`{}", image.name(), name.strip_prefix('_').unwrap_or(name)))
+    }
+
+    /// Frames as text: `module`function file:line` as the reader shows it, and `(module`function)` where it knows
+    /// only the address.
+    pub fn shown(&self, frames: &[lldb::Frame]) -> Vec<String> {
+        let shown = frames.iter().map(|frame| match (&frame.module, &frame.function, &frame.line) {
+            (Some(module), Some(function), Some(line)) => format!("{module}`{function} {line}"),
+            (Some(module), Some(function), None) => format!("{module}`{function}"),
+            (Some(module), None, _) => module.clone(),
+            // A return address may lie behind the function when its call is the last instruction.
+            (None, ..) => {
+                self.place(frame.pc).map_or_else(|| format!("{:#x}", frame.pc), |place| format!("({place})"))
+            }
+        });
+        shown.collect()
+    }
+
+    /// Registers of the thread at `index`.
+    pub fn cpu(&self, index: usize) -> CpuState {
+        let thread = &self.threads[index];
+        match self.arch {
+            Arch::Arm64 => CpuState::Arm64(Box::new(arm64(thread))),
+            Arch::X86_64 => CpuState::Amd64(Box::new(amd64(thread))),
+        }
+    }
+
+    /// What the processor recorded of the last exception of the thread at `index`.
+    pub fn fault(&self, index: usize) -> FaultState {
+        fault(self.arch, self.threads[index].stop)
+    }
+}
+
+/// Names of threads; characters beyond 16 bits among them.
+const NAMES: [&str; 4] = ["", "worker", "пример 🦀", "com.example.queue"];
+
+fn images(built: Built, arch: Arch) -> Vec<Image> {
+    let (system, _) = addresses(arch);
+    let load = |name: &str, folder: &str, base| {
+        Image::load(&built.path(name), arch, &format!("{folder}/{name}"), base)
+    };
+    vec![
+        load("libcrash.dylib", "/Applications/Crasher.app/Contents/Frameworks", 0x1_0123_4000),
+        load("plugin.bundle", "/Applications/Crasher.app/Contents/PlugIns", 0x1_0130_0000),
+        load("dyld", "/usr/lib", system),
+        load("libsystem_c.dylib", "/usr/lib/system", system + 0x20_0000),
+        load("libsystem_kernel.dylib", "/usr/lib/system", system + 0x34_0000),
+        load("libsystem_pthread.dylib", "/usr/lib/system", system + 0x3a_0000),
+        load("crasher", "/Applications/Crasher.app/Contents/MacOS", EXECUTABLE),
+    ]
+}
+
+fn start(images: &[Image], arch: Arch, index: usize, role: Role) -> Start {
+    let address = |symbol: &str| {
+        let name = format!("_{symbol}");
+        images.iter().find_map(|image| image.symbols.get(&name)).copied().unwrap()
+    };
+    let bottom = addresses(arch).1 + index as u64 * STACK_DISTANCE;
+    let (routine, argument) = match role {
+        Role::Crash => ("main", 0),
+        Role::Wait => ("app_idle", 0),
+        Role::Plugged => ("app_plugged", address("plugin_run")),
+        Role::Abort => ("app_check", 0),
+        Role::CallNull => ("app_call", 0),
+        Role::CallData => ("app_call", bottom + STACK - 8),
+        Role::Overflow => ("app_overflow", 0),
+        Role::Descend(levels) => ("app_descend", levels),
+    };
+    let entry = address(if role == Role::Crash { "start" } else { "thread_start" });
+    Start { entry, arguments: vec![address(routine), argument], bottom, top: bottom + STACK }
+}
+
+fn arm64(thread: &Stopped) -> Arm64State {
+    let register = |name: &str| thread.registers[name];
+    let mut state = Arm64State {
+        fp: register("fp"),
+        lr: register("lr"),
+        sp: register("sp"),
+        pc: register("pc"),
+        cpsr: u32::try_from(register("cpsr")).unwrap(),
+        ..Arm64State::default()
+    };
+    for (number, x) in state.x.iter_mut().enumerate() {
+        *x = register(&format!("x{number}"));
+    }
+    state
+}
+
+fn amd64(thread: &Stopped) -> Amd64State {
+    let register = |name: &str| thread.registers[name];
+    Amd64State {
+        rax: register("rax"),
+        rbx: register("rbx"),
+        rcx: register("rcx"),
+        rdx: register("rdx"),
+        rdi: register("rdi"),
+        rsi: register("rsi"),
+        rbp: register("rbp"),
+        rsp: register("rsp"),
+        r8: register("r8"),
+        r9: register("r9"),
+        r10: register("r10"),
+        r11: register("r11"),
+        r12: register("r12"),
+        r13: register("r13"),
+        r14: register("r14"),
+        r15: register("r15"),
+        rip: register("rip"),
+        rflags: register("rflags"),
+        cs: 0x2b,
+        orig_rax: u64::MAX,
+        ..Amd64State::default()
+    }
+}
+
+/// ESR, or trap number and error code, as the processor would have set them.
+fn fault(arch: Arch, stop: Stop) -> FaultState {
+    let (arm_syndrome, trap, error, address) = match stop {
+        // EC 0x15, immediate 0x80; trap 133 is how xnu numbers system calls of 64-bit processes.
+        Stop::SystemCall => (0x5600_0080, 133, 0, 0),
+        // EC 0x24: data abort, translation fault of level 2.
+        Stop::Read(address) => (0x9200_0006, 14, 4, address),
+        Stop::Write(address) => (0x9200_0046, 14, 6, address),
+        // EC 0x20: instruction abort.
+        Stop::Fetch(address) => (0x8200_0006, 14, 0x14, address),
+    };
+    match arch {
+        Arch::Arm64 => FaultState { address, syndrome: arm_syndrome, ..FaultState::default() },
+        Arch::X86_64 => FaultState { address, syndrome: error, number: trap, cpu: 1 },
+    }
+}
