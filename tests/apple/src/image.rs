@@ -74,7 +74,7 @@ impl Image {
                 length: length.min(segment.size()),
             }
         });
-        let symbols = parsed.symbols().filter(object::ObjectSymbol::is_definition);
+        let symbols = parsed.symbols().filter(ObjectSymbol::is_definition);
         let symbols = symbols.filter_map(|symbol| {
             Some((symbol.name().ok()?.to_owned(), symbol.address().wrapping_add(slide)))
         });
