@@ -1,11 +1,13 @@
 //! From a capture to a file: hides what must not be in it, and hands the rest to the encoder of the format.
 
 use crate::snapshot::{
-    MaskedMemory, MemoryMode, MemoryPlan, MemorySource, SanitizedMemory, Snapshot, redact_environ,
+    MaskedMemory, MemoryMode, MemoryPlan, MemorySource, OperatingSystem, SanitizedMemory, Snapshot,
+    redact_environ,
 };
 use crate::{DumpOptions, Format};
 use minidump_common::format::MINIDUMP_STREAM_TYPE;
 use minidump_formats::elf_core::{self, CoreOptions};
+use minidump_formats::macho_core::{self, MachoCoreOptions};
 use minidump_formats::minidump::{self, FormatError, LayoutOptions, SectionWriter, Written};
 use std::io;
 use std::ops::Range;
@@ -39,6 +41,7 @@ pub(crate) fn encode(
     output: &mut dyn io::Write,
 ) -> Result<Written, FormatError> {
     let Captured { snapshot, plan, memory, is_complete } = captured;
+    check_system(snapshot, format)?;
     let secrets = if options.keep_environ { Vec::new() } else { hide_environ(snapshot) };
     let masked;
     let memory: &dyn MemorySource = if secrets.is_empty() {
@@ -70,6 +73,28 @@ pub(crate) fn encode(
             let core_options = CoreOptions { source_is_complete: is_complete, ..CoreOptions::default() };
             elf_core::layout(snapshot, plan, &core_options)?.write(memory, output)
         }
+        Format::MachOCore => {
+            leave_out(snapshot, &options.omit);
+            let core_options =
+                MachoCoreOptions { source_is_complete: is_complete, ..MachoCoreOptions::default() };
+            macho_core::layout(snapshot, plan, &core_options)?.write(memory, output)
+        }
+    }
+}
+
+/// Whether the process is one of an Apple system.
+pub(crate) fn is_apples(snapshot: &Snapshot) -> bool {
+    matches!(snapshot.system.os, OperatingSystem::MacOs | OperatingSystem::Ios)
+}
+
+/// Cores are of their own system: no debugger could make anything of another one's.
+fn check_system(snapshot: &Snapshot, format: Format) -> Result<(), FormatError> {
+    match (format, is_apples(snapshot)) {
+        (Format::ElfCore, true) => {
+            Err(FormatError::OtherSystem { system: "an Apple system", core: "an ELF" })
+        }
+        (Format::MachOCore, false) => Err(FormatError::OtherSystem { system: "Linux", core: "a Mach-O" }),
+        _ => Ok(()),
     }
 }
 
@@ -89,6 +114,17 @@ fn leave_out(snapshot: &mut Snapshot, streams: &[u32]) {
     }
     if has(MINIDUMP_STREAM_TYPE::CrashpadInfoStream) {
         snapshot.annotations.clear();
+    }
+    if has(MINIDUMP_STREAM_TYPE::HandleDataStream) {
+        snapshot.handles.clear();
+    }
+    if let Some(facts) = &mut snapshot.apple {
+        if has(MINIDUMP_STREAM_TYPE::MozMacosCrashInfoStream) {
+            facts.crash_info.clear();
+        }
+        if has(MINIDUMP_STREAM_TYPE::MozMacosBootargsStream) {
+            facts.boot_args = None;
+        }
     }
     let Some(facts) = &mut snapshot.linux else { return };
     for (stream, text) in [

@@ -38,6 +38,8 @@ mod encode;
 mod error;
 mod local;
 #[cfg(all(feature = "convert", any(target_os = "linux", target_os = "android"), target_arch = "x86_64"))]
+mod macho_file;
+#[cfg(all(feature = "convert", any(target_os = "linux", target_os = "android"), target_arch = "x86_64"))]
 mod minidump_file;
 mod options;
 pub mod output;

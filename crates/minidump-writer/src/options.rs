@@ -8,8 +8,10 @@ pub enum Format {
     /// Microsoft's minidump with the streams of Breakpad and Mozilla.
     #[default]
     Minidump,
-    /// An ELF core file, as gdb and LLDB open it.
+    /// An ELF core file, as gdb and LLDB open it. Of processes of Linux and Android.
     ElfCore,
+    /// A Mach-O core file, as LLDB opens it. Of processes of Apple's systems.
+    MachOCore,
 }
 
 /// Values that take the place of those in the target's auxiliary vector; zero means not known.

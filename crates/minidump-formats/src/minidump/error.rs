@@ -1,6 +1,6 @@
 use std::io;
 
-/// Why there is no minidump, or no such section.
+/// Why there is no dump, or no such section.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum FormatError {
@@ -31,6 +31,16 @@ pub enum FormatError {
         address: u64,
         /// Size in bytes.
         size: u64,
+    },
+    /// The core is of another system than the process.
+    #[error(
+        "a process of {system} cannot become {core} core; choose a minidump or the system's own core format"
+    )]
+    OtherSystem {
+        /// Of which system the process is.
+        system: &'static str,
+        /// Which core was asked for, with its article.
+        core: &'static str,
     },
     /// A structure could not be encoded.
     #[error("a structure could not be encoded: {source}")]

@@ -12,14 +12,17 @@ pub enum ConvertError {
         #[source]
         source: io::Error,
     },
-    /// The input is neither an ELF core nor a minidump.
-    #[error("this is no dump: it begins neither as an ELF core nor as a minidump")]
+    /// The input is neither a core nor a minidump.
+    #[error("this is no dump: it begins neither as an ELF or Mach-O core nor as a minidump")]
     NotADump,
-    /// The input is an ELF file of another kind.
-    #[error("this ELF file is no core but a program or a library")]
+    /// The input is an ELF or Mach-O file of another kind.
+    #[error("this file is no core but a program or a library")]
     NotACore,
     /// The dump is of a machine that this program does not know.
-    #[error("this dump is of {what}; only dumps of 64-bit x86 programs on Linux can be converted")]
+    #[error(
+        "this dump is of {what}; only dumps of 64-bit programs of Linux on x86 and of macOS \
+         can be converted"
+    )]
     OtherMachine {
         /// What machine.
         what: &'static str,

@@ -1,11 +1,12 @@
-//! Dumps of one format turned into dumps of another: ELF cores, of any maker, into minidumps, and minidumps into cores.
+//! Dumps of one format turned into dumps of another: ELF and Mach-O cores, of any maker, into minidumps, and minidumps
+//! into the core of the system that they are of.
 //!
 //! A dump is read into what a capture yields (snapshot, memory, and which memory there is), and written like a capture.
 //! So the options of a dump hold: [`DumpOptions::memory`] says how much of a core's memory is kept, `sanitize` and
 //! `omit` work. Memory use does not grow with the memory in the dump. Input is foreign: everything in it is bounded, and
 //! of a dump that is cut off or damaged what can be read is converted, with soft errors.
 //!
-//! Cores do not hold what is in files, such as code. Where a core tells the build id of a module, and there is a file at
+//! ELF cores do not hold what is in files, such as code. Where such a core tells the build id of a module, and there is a file at
 //! the module's path that has the same build id, memory that the core lacks is taken from that file.
 
 mod dying;
@@ -27,9 +28,9 @@ pub use input::Input;
 pub(crate) use input::InputFile;
 pub(crate) use memory::{FileMemory, Piece};
 
-use crate::encode::{Captured, encode};
+use crate::encode::{Captured, encode, is_apples};
 use crate::snapshot::{MemoryPlan, Snapshot};
-use crate::{DumpOptions, DumpReport, Format, core_file, minidump_file};
+use crate::{DumpOptions, DumpReport, Format, core_file, macho_file, minidump_file};
 use minidump_formats::minidump::FormatError;
 use std::io;
 use std::time::{Duration, Instant};
@@ -46,15 +47,16 @@ pub(crate) struct Source {
     pub format: Format,
 }
 
-/// Turns the dump `input` into one of `format`, by default the other one: an ELF core becomes a minidump, and a minidump
-/// a core.
+/// Turns the dump `input` into one of `format`, by default the other one: a core becomes a minidump, and a minidump a
+/// core, an ELF core if the process was one of Linux, a Mach-O core if it was one of an Apple system.
 ///
 /// Of `options`, the memory policy, what to hide and what to leave out are followed. The policy is for cores of other
 /// makers and for dumps of all memory: what a policy has chosen already, in a minidump or a small core of ours, is kept
 /// whole. [`DumpOptions::format`] is not looked at, nor is what only a capture can do.
 ///
 /// # Errors
-/// When `input` cannot be read or is no dump of an x86-64 Linux program, or `output` fails. What is merely missing is in
+/// When `input` cannot be read or is no dump of an x86-64 Linux program or of a 64-bit program of an Apple system, when
+/// `format` is the core of the other system, or `output` fails. What is merely missing is in
 /// [`DumpReport::soft_errors`], and in the dump.
 pub fn convert(
     input: Input<'_>,
@@ -77,7 +79,8 @@ fn write(
     annotate(&mut source.snapshot, &options.annotations);
     let plan = plan(&mut source, options);
     let format = format.unwrap_or(match source.format {
-        Format::ElfCore => Format::Minidump,
+        Format::ElfCore | Format::MachOCore => Format::Minidump,
+        Format::Minidump if is_apples(&source.snapshot) => Format::MachOCore,
         Format::Minidump => Format::ElfCore,
     });
     let captured =
@@ -103,10 +106,16 @@ fn annotate(snapshot: &mut Snapshot, annotations: &[(String, String)]) {
     snapshot.annotations.extend_from_slice(annotations);
 }
 
-fn read(input: Input<'_>, options: &DumpOptions) -> Result<Source, ConvertError> {
+/// Reads a dump of any format, which its first bytes tell.
+pub(crate) fn read(input: Input<'_>, options: &DumpOptions) -> Result<Source, ConvertError> {
     let file = InputFile::open(input).map_err(|source| ConvertError::Input { source })?;
     match file.array::<4>(0) {
         Some([0x7f, b'E', b'L', b'F']) => core_file::read(file, None, options),
+        Some([0xcf, 0xfa, 0xed, 0xfe]) => macho_file::read(file, options),
+        Some([0xce, 0xfa, 0xed, 0xfe]) => Err(ConvertError::OtherMachine { what: "a 32-bit program" }),
+        Some([0xfe, 0xed, 0xfa, 0xce | 0xcf]) => {
+            Err(ConvertError::OtherMachine { what: "a big-endian processor" })
+        }
         Some([b'M', b'D', b'M', b'P']) => minidump_file::read(file),
         _ => Err(ConvertError::NotADump),
     }
