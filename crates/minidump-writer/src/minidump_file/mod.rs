@@ -1,33 +1,34 @@
-//! A minidump as a source: of this program, or of another that writes minidumps of x86-64 Linux programs.
+//! A minidump as a source: of this program, or of another that writes minidumps of x86-64 Linux programs or of programs of
+//! Apple's systems.
 //!
 //! It is read stream by stream, at the places that the directory tells. Nothing of the memory is read before it is
 //! written into the new dump.
 
-mod context;
+mod amd64;
+mod apple;
+mod arm64;
+mod exception;
 mod modules;
+mod processor;
 mod regions;
 mod streams;
 mod system;
+#[cfg(test)]
+mod tests;
 mod threads;
 
 use crate::Format;
 use crate::convert::words::{u32_at, u64_at};
 use crate::convert::{ConvertError, FileMemory, Held, InputFile, Piece, Source};
-use crate::snapshot::{Exception, LinuxFacts, Snapshot, SoftError, Stage};
+use crate::snapshot::{LinuxFacts, OperatingSystem, Snapshot, SoftError, Stage};
 use crate::sys::offline;
 use minidump_common::format::MINIDUMP_STREAM_TYPE;
 use minidump_formats::minidump::HOLE_TABLE_STREAM;
+use processor::Processor;
 use streams::Streams;
 
-const EXCEPTION: u32 = 6;
-/// The code of a dump nobody crashed for (`MD_EXCEPTION_CODE_LIN_DUMP_REQUESTED`).
-const DUMP_REQUESTED: u32 = 0xffff_ffff;
 /// `MiniDumpWithFullMemory` of the header's flags.
 const FULL_MEMORY: u64 = 2;
-/// Most parameters of an exception.
-const MAX_PARAMETERS: u32 = 15;
-/// Longest context of an exception.
-const MAX_CONTEXT: u32 = 64 << 10;
 /// Most annotations that are read.
 const MAX_ANNOTATIONS: usize = 4096;
 /// Most holes that are read.
@@ -36,26 +37,36 @@ const MAX_HOLES: u64 = 1 << 20;
 /// Reads a minidump.
 ///
 /// # Errors
-/// When it is not of an x86-64 Linux program, or so short that there is nothing in it.
+/// When it is not of an x86-64 Linux program or a program of Apple's systems, or so short that there is nothing in it.
 pub(crate) fn read(file: InputFile) -> Result<Source, ConvertError> {
     let mut memory = FileMemory::new(file);
     let Some(file) = memory.dump() else { return Err(ConvertError::NotADump) };
     let streams = Streams::open(file)?;
     let (system, process) = system::read(&streams)?;
+    let other = ConvertError::OtherMachine { what: "another processor" };
+    let processor = Processor::of(&system).ok_or(other)?;
+    let is_apple = matches!(system.os, OperatingSystem::MacOs | OperatingSystem::Ios);
     let mut snapshot = Snapshot::new(process, system);
     snapshot.captured_at_us = u64::from(streams.time) * 1_000_000;
-    let threads = threads::threads(&streams);
+    let threads = threads::threads(&streams, processor);
     if threads.is_empty() {
         return Err(ConvertError::Damaged { what: "it tells of no thread" });
     }
     snapshot.threads = threads;
-    read_exception(&streams, &mut snapshot);
-    snapshot.modules = modules::modules(&streams);
-    snapshot.linux = Some(facts(&streams));
+    exception::take(&streams, processor, &mut snapshot);
+    snapshot.modules = modules::modules(&streams, snapshot.system.os);
+    if is_apple {
+        snapshot.apple = Some(apple::facts(&streams));
+    } else {
+        snapshot.linux = Some(facts(&streams));
+    }
     snapshot.annotations = annotations(&streams);
     let errors = streams.get(MINIDUMP_STREAM_TYPE::MozSoftErrors.into()).unwrap_or_default();
     snapshot.soft_errors = serde_json::from_slice(&errors).unwrap_or_default();
     snapshot.regions = regions::listed(&streams);
+    if is_apple {
+        apple::restore(&streams, &mut snapshot);
+    }
     let is_full = streams.flags & FULL_MEMORY != 0;
     let (ranges, holes, size) = (streams.memory(), holes(&streams), file.size());
     add_memory(&mut memory, ranges, &holes, size, &mut snapshot);
@@ -78,56 +89,6 @@ fn facts(streams: &Streams<'_>) -> LinuxFacts {
         limits: text(MINIDUMP_STREAM_TYPE::MozLinuxLimits),
         ..LinuxFacts::default()
     }
-}
-
-/// Takes the crash over, its registers included: those in the thread list may be of a crash handler.
-fn read_exception(streams: &Streams<'_>, snapshot: &mut Snapshot) {
-    let raw = streams.get(EXCEPTION).unwrap_or_default();
-    let word = |offset| u32_at(&raw, offset).unwrap_or(0);
-    let Some(thread) = u32_at(&raw, 0) else { return };
-    let index = snapshot.threads.iter().position(|known| known.id == thread);
-    let Some(index) = index else { return };
-    snapshot.blamed_thread = Some(thread);
-    let code = word(8);
-    if code != DUMP_REQUESTED {
-        let count = usize::try_from(word(32).min(MAX_PARAMETERS)).unwrap_or(0);
-        let parameters = (0..count).map_while(|index| u64_at(&raw, 40 + 8 * index)).collect();
-        let address = u64_at(&raw, 24).unwrap_or(0);
-        snapshot.exception = Some(Exception { thread, code, flags: word(12), address, parameters });
-        let context = streams.at(word(164), word(160), MAX_CONTEXT);
-        if let Some(known) = snapshot.threads.get_mut(index) {
-            take_crash_registers(known, context.as_deref());
-        }
-    }
-    if let Some(front) = snapshot.threads.get_mut(..=index) {
-        front.rotate_right(1);
-    }
-}
-
-/// The registers at the crash, with what no context has: the segment bases and, if it is the same state, the whole of
-/// the XSAVE area.
-fn take_crash_registers(thread: &mut crate::snapshot::Thread, context: Option<&[u8]>) {
-    use crate::snapshot::CpuState;
-    let before = thread.cpu.take();
-    threads::take_context(thread, context);
-    let Some(CpuState::Amd64(then)) = before else { return };
-    match &mut thread.cpu {
-        Some(CpuState::Amd64(now)) => {
-            (now.fs_base, now.gs_base, now.orig_rax) = (then.fs_base, then.gs_base, then.orig_rax);
-            if then.xsave.starts_with(&now.xsave)
-                || now.xsave.is_empty()
-                || same_image(&then.xsave, &now.xsave)
-            {
-                now.xsave = then.xsave;
-            }
-        }
-        _ => thread.cpu = Some(CpuState::Amd64(then)),
-    }
-}
-
-/// Whether two FXSAVE images hold the same registers. The last 48 bytes are the system's.
-fn same_image(a: &[u8], b: &[u8]) -> bool {
-    a.get(..464).is_some() && a.get(..464) == b.get(..464)
 }
 
 fn annotations(streams: &Streams<'_>) -> Vec<(String, String)> {
@@ -188,9 +149,10 @@ fn complete(snapshot: &mut Snapshot, memory: &FileMemory) {
         facts.dso_debug = found.dso_debug;
     }
     let main = snapshot.modules.iter().find(|module| module.is_main);
-    snapshot.process.executable =
-        main.map(|module| module.path.clone()).filter(|path| path.starts_with(b"/"));
-    if snapshot.process.pid == 0 {
+    let path = main.map(|module| module.path.clone()).filter(|path| path.starts_with(b"/"));
+    snapshot.process.executable = snapshot.process.executable.take().or(path);
+    // Elsewhere, ids of threads are not of the kind of those of processes.
+    if snapshot.process.pid == 0 && snapshot.linux.is_some() {
         let lowest = snapshot.threads.iter().map(|thread| thread.id).min();
         snapshot.process.pid = lowest.unwrap_or(0);
     }

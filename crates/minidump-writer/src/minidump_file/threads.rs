@@ -1,6 +1,6 @@
 //! Threads: the list, and what other streams tell of them.
 
-use super::context::{self, Context};
+use super::processor::{Context, Processor};
 use super::streams::Streams;
 use crate::convert::words::{u32_at, u64_at};
 use crate::snapshot::{CpuState, Thread, ThreadTimes};
@@ -31,13 +31,13 @@ const US_1601_TO_1970: u64 = 11_644_473_600_000_000;
 const NO_TIMES: u32 = 0x1 | 0x8;
 
 /// The threads in the order of the list.
-pub fn threads(streams: &Streams<'_>) -> Vec<Thread> {
+pub fn threads(streams: &Streams<'_>, processor: Processor) -> Vec<Thread> {
     let mut threads = Vec::new();
     for raw in streams.list(THREAD_LIST, THREAD_SIZE).into_iter().take(MAX_THREADS) {
         let word = |offset| u32_at(&raw, offset).unwrap_or(0);
         let mut thread = Thread::new(word(0));
         thread.priority = Some(word(12).cast_signed());
-        take_context(&mut thread, streams.at(word(44), word(40), MAX_CONTEXT).as_deref());
+        take_context(&mut thread, processor, streams.at(word(44), word(40), MAX_CONTEXT).as_deref());
         threads.push(thread);
     }
     add_extras(streams, &mut threads);
@@ -48,9 +48,9 @@ pub fn threads(streams: &Streams<'_>) -> Vec<Thread> {
 }
 
 /// Takes over registers from a context.
-pub fn take_context(thread: &mut Thread, bytes: Option<&[u8]>) {
-    match bytes.filter(|bytes| bytes.len() >= context::SIZE as usize).and_then(context::parse) {
-        Some(Context::Full(state)) => thread.cpu = Some(CpuState::Amd64(state)),
+pub fn take_context(thread: &mut Thread, processor: Processor, bytes: Option<&[u8]>) {
+    match bytes.and_then(|bytes| processor.parse(bytes)) {
+        Some(Context::Full(state)) => thread.cpu = Some(state),
         Some(Context::Pointers(sp, ip)) => thread.fallback_sp_ip = Some((sp, ip)),
         None => {}
     }

@@ -28,6 +28,7 @@ pub struct AppleRecord {
     system: SystemRecord,
     facts: Option<FactsRecord>,
     threads: Vec<ThreadRecord>,
+    main: Option<u64>,
     modules: Vec<ModuleRecord>,
     images: Vec<ImageRecord>,
     crash_info: Option<Vec<CrashInfoRecord>>,
@@ -92,6 +93,7 @@ impl AppleRecord {
             },
             facts: snapshot.apple.as_ref().map(FactsRecord::new),
             threads: snapshot.threads.iter().filter_map(ThreadRecord::new).collect(),
+            main: snapshot.modules.iter().find(|module| module.is_main).map(|module| module.base),
             modules: snapshot.modules.iter().filter_map(|module| ModuleRecord::new(facts, module)).collect(),
             images: facts.images.iter().map(ImageRecord::new).collect(),
             crash_info: inexact.then(|| facts.crash_info.iter().map(CrashInfoRecord::new).collect()),
@@ -102,7 +104,7 @@ impl AppleRecord {
     /// Completes a snapshot that was read from the other streams of the same file. What the record tells of threads,
     /// modules and regions that the snapshot has not is dropped; what it cannot tell stays as it is.
     pub fn restore(self, snapshot: &mut Snapshot) {
-        let Self { process, system, facts, threads, modules, images, crash_info, regions, .. } = self;
+        let Self { process, system, facts, threads, main, modules, images, crash_info, regions, .. } = self;
         if self.captured_at_us != 0 {
             snapshot.captured_at_us = self.captured_at_us;
         }
@@ -125,6 +127,9 @@ impl AppleRecord {
         let facts = snapshot.apple.take();
         ModuleRecord::restore(modules, facts.as_ref().unwrap_or(&AppleFacts::default()), snapshot);
         snapshot.apple = facts;
+        for module in &mut snapshot.modules {
+            module.is_main = main == Some(module.base);
+        }
         regions.restore(snapshot);
     }
 
