@@ -15,6 +15,7 @@
 )]
 
 pub mod arch;
+pub mod dumps;
 pub mod emulator;
 pub mod image;
 pub mod lldb;

@@ -89,7 +89,7 @@ impl<'a> Question<'a> {
     }
 
     fn lines(&self) -> Vec<String> {
-        let mut lines = vec!["target delete --all".to_owned()];
+        let mut lines = vec!["target delete --all --clean".to_owned()];
         lines.extend(self.before.iter().cloned());
         let arch = self.arch.name();
         let loaded = |module: &Module| {

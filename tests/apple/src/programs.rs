@@ -78,9 +78,9 @@ const PROGRAMS: [Program; 7] = [
 pub const OURS: [&str; 3] = ["crasher", "libcrash.dylib", "plugin.bundle"];
 
 const STUB: &str = include_str!("../programs/libSystem.tbd");
-const COMPILE: [&str; 4] = ["-O1", "-g", "-ffreestanding", "-fno-stack-protector"];
-/// Calls stay calls: no frame disappears.
-const COMPILE_CALLS: &str = "-fno-optimize-sibling-calls";
+/// With unwind tables, as all programs of Macs; calls stay calls, so that no frame disappears.
+const COMPILE: [&str; 6] =
+    ["-O1", "-g", "-ffreestanding", "-funwind-tables", "-fno-stack-protector", "-fno-optimize-sibling-calls"];
 const SYSTEM: [&str; 4] = ["-platform_version", "macos", "11.0", "14.0"];
 
 /// The folder of the programs for one processor.
@@ -115,7 +115,7 @@ pub fn built(tools: &Tools, arch: Arch) -> Built {
 /// Of all that the result depends on, but for the tools.
 fn fingerprint() -> u64 {
     let mut hasher = DefaultHasher::new();
-    (STUB, COMPILE, COMPILE_CALLS, SYSTEM).hash(&mut hasher);
+    (STUB, COMPILE, SYSTEM).hash(&mut hasher);
     for program in &PROGRAMS {
         (program.name, program.code, program.link).hash(&mut hasher);
     }
@@ -132,7 +132,7 @@ fn build(tools: &Tools, arch: Arch, folder: &Path) {
         std::fs::write(made.path().join(program.source), program.code).unwrap();
         let object = format!("{}.o", program.source);
         let mut clang = Command::new(&tools.clang);
-        clang.args(["-target", &format!("{}-apple-macos11", arch.name())]).args(COMPILE).arg(COMPILE_CALLS);
+        clang.args(["-target", &format!("{}-apple-macos11", arch.name())]).args(COMPILE);
         run(clang.args(["-c", program.source, "-o", &object]), made.path());
         let mut linker = Command::new(&tools.linker);
         linker.args(["-arch", arch.name()]).args(SYSTEM).args(["-L", ".", "-lSystem"]);

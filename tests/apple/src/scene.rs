@@ -5,8 +5,9 @@ use crate::image::Image;
 use crate::programs::Built;
 use crate::tools::Tools;
 use crate::{Arch, lldb};
-use minidump_snapshot::cpu::{Amd64State, Arm64State};
-use minidump_snapshot::{CpuState, FaultState};
+use minidump_mach::sim::{SimArch, SimTask, SimThread};
+use minidump_snapshot::cpu::{Amd64State, Arm64State, Arm64Vector};
+use minidump_snapshot::{CpuState, FaultState, SharedCache};
 
 /// What a thread does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,7 +22,7 @@ pub enum Role {
     Abort,
     /// Has called a null pointer.
     CallNull,
-    /// Has called a pointer to its own stack.
+    /// Has called a pointer to data.
     CallData,
     /// Has used up its stack.
     Overflow,
@@ -110,6 +111,52 @@ impl Scene {
         shown.collect()
     }
 
+    /// The process as the kernel shows it to our capture.
+    #[track_caller]
+    pub fn task(&self) -> SimTask {
+        let arch = match self.arch {
+            Arch::Arm64 => SimArch::Arm64,
+            Arch::X86_64 => SimArch::Amd64,
+        };
+        let mut builder = SimTask::builder(arch).shared_cache(shared_cache(self.arch), SIZE_OF_CACHE);
+        for image in &self.images {
+            builder = match image.path.as_str() {
+                "/usr/lib/dyld" => builder.dyld(&image.bytes, &image.path, image.base),
+                path => builder.module_bytes(&image.bytes, path, image.base),
+            };
+        }
+        for (address, bytes) in &self.written {
+            builder = builder.bytes(*address, bytes);
+        }
+        for (index, thread) in self.threads.iter().enumerate() {
+            builder =
+                builder.stack(thread.bottom, thread.stack.len() as u64).bytes(thread.bottom, &thread.stack);
+            let described = SimThread::new(FIRST_ID + index as u64).named(&self.names[index]);
+            builder = builder.thread(described.with_cpu(&self.cpu(index)).with_fault(self.fault(index)));
+        }
+        builder.build().unwrap()
+    }
+
+    /// Signs all return addresses of arm64 threads, as functions of arm64e do: in the link registers and in the frame
+    /// records.
+    pub fn sign_return_addresses(&mut self) {
+        for thread in &mut self.threads {
+            if thread.registers["lr"] != 0 {
+                *thread.registers.get_mut("lr").unwrap() |= SIGNATURE;
+            }
+            let mut record = thread.registers["fp"];
+            while record != 0 {
+                let at = usize::try_from(record - thread.bottom).unwrap();
+                let word = |at: usize| u64::from_le_bytes(thread.stack[at..at + 8].try_into().unwrap());
+                let (next, address) = (word(at), word(at + 8));
+                if address != 0 {
+                    thread.stack[at + 8..at + 16].copy_from_slice(&(address | SIGNATURE).to_le_bytes());
+                }
+                record = next;
+            }
+        }
+    }
+
     /// Registers of the thread at `index`.
     pub fn cpu(&self, index: usize) -> CpuState {
         let thread = &self.threads[index];
@@ -123,6 +170,20 @@ impl Scene {
     pub fn fault(&self, index: usize) -> FaultState {
         fault(self.arch, self.threads[index].stop)
     }
+}
+
+/// Bits of a pointer's signature: above the 47 bits of an address, but for the bit that tells kernel from user.
+const SIGNATURE: u64 = 0x2b7c_8000_0000_0000;
+
+/// Bytes of the shared cache of system libraries.
+const SIZE_OF_CACHE: u64 = 0x4000_0000;
+
+fn shared_cache(arch: Arch) -> SharedCache {
+    let (base, slide) = match arch {
+        Arch::Arm64 => (0x1_8000_0000, 0),
+        Arch::X86_64 => (0x7ff8_0000_0000, 0),
+    };
+    SharedCache { uuid: *b"the shared cache", base, slide }
 }
 
 /// Names of threads; characters beyond 16 bits among them.
@@ -156,7 +217,7 @@ fn start(images: &[Image], arch: Arch, index: usize, role: Role) -> Start {
         Role::Plugged => ("app_plugged", address("plugin_run")),
         Role::Abort => ("app_check", 0),
         Role::CallNull => ("app_call", 0),
-        Role::CallData => ("app_call", bottom + STACK - 8),
+        Role::CallData => ("app_call", address("annotations")),
         Role::Overflow => ("app_overflow", 0),
         Role::Descend(levels) => ("app_descend", levels),
     };
@@ -177,7 +238,28 @@ fn arm64(thread: &Stopped) -> Arm64State {
     for (number, x) in state.x.iter_mut().enumerate() {
         *x = register(&format!("x{number}"));
     }
+    state.vector = Some(Box::new(vector()));
     state
+}
+
+/// Vector registers, none like another: the emulated code uses none.
+fn vector() -> Arm64Vector {
+    let mut vector = Arm64Vector { fpsr: 0x0800_0011, fpcr: 0x0300_0000, ..Arm64Vector::default() };
+    for (number, byte) in (0_u8..251).cycle().zip(vector.v.iter_mut().flatten()) {
+        *byte = number;
+    }
+    vector
+}
+
+/// An FXSAVE image (Intel SDM volume 1, table 10-2): control and status, MXCSR, XMM registers, none like another.
+fn fxsave() -> Vec<u8> {
+    let mut image = vec![0; 512];
+    image[..2].copy_from_slice(&0x037f_u16.to_le_bytes());
+    image[24..28].copy_from_slice(&0x1f80_u32.to_le_bytes());
+    for (number, byte) in (0_u8..251).cycle().zip(&mut image[160..160 + 16 * 16]) {
+        *byte = number;
+    }
+    image
 }
 
 fn amd64(thread: &Stopped) -> Amd64State {
@@ -203,6 +285,7 @@ fn amd64(thread: &Stopped) -> Amd64State {
         rflags: register("rflags"),
         cs: 0x2b,
         orig_rax: u64::MAX,
+        xsave: fxsave(),
         ..Amd64State::default()
     }
 }
