@@ -9,4 +9,9 @@ fn main() {
         // Signal handlers and threads lead into it: dlclose(3) must not take it away.
         println!("cargo::rustc-cdylib-link-arg=-Wl,-z,nodelete");
     }
+    if system == "macos" {
+        // Where programs find it is told when they are linked or started.
+        println!("cargo::rustc-cdylib-link-arg=-install_name");
+        println!("cargo::rustc-cdylib-link-arg=@rpath/libminidump_writer.0.dylib");
+    }
 }

@@ -1,8 +1,10 @@
-//! The crates compile for other targets.
+//! The crates compile for other targets, and are linked where that can be done here.
 //!
 //! Every machine can check this, whether or not it has the target's standard library: where the toolchain lacks it, the
 //! standard library is built from source, with Debian's `rustc-web` (a current compiler) and `rust-web-src` (the sources
 //! that belong to it).
+
+pub mod apple;
 
 use crate::{
     places, setup,
@@ -18,6 +20,8 @@ use std::{
 struct Case {
     target: &'static str,
     packages: &'static [&'static str],
+    /// Libraries and programs are linked.
+    links: bool,
     /// Installs what else the packages need to compile for it.
     prepare: fn() -> Outcome,
 }
@@ -26,11 +30,20 @@ struct Case {
 const EVERYWHERE: &[&str] = &["minidump-snapshot", "minidump-formats", "minidump-writer"];
 /// Where dumping works, the program compiles too.
 const WITH_PROGRAM: &[&str] = &["minidump-snapshot", "minidump-formats", "minidump-writer", "minidump-cli"];
+/// Where the program and the libraries for C are linked, too.
+const ALL: &[&str] =
+    &["minidump-writer", "minidump-handler", "minidump-record", "minidump-capi", "minidump-cli"];
 
 const CASES: &[Case] = &[
-    Case { target: "x86_64-unknown-linux-musl", packages: WITH_PROGRAM, prepare: setup::musl_compiler },
-    Case { target: "x86_64-pc-windows-gnu", packages: EVERYWHERE, prepare: || Ok(()) },
-    Case { target: "aarch64-apple-darwin", packages: EVERYWHERE, prepare: || Ok(()) },
+    Case {
+        target: "x86_64-unknown-linux-musl",
+        packages: WITH_PROGRAM,
+        links: false,
+        prepare: setup::musl_compiler,
+    },
+    Case { target: "x86_64-pc-windows-gnu", packages: EVERYWHERE, links: false, prepare: || Ok(()) },
+    Case { target: "aarch64-apple-darwin", packages: ALL, links: true, prepare: || Ok(()) },
+    Case { target: "x86_64-apple-darwin", packages: ALL, links: true, prepare: || Ok(()) },
 ];
 
 /// Fails when a package does not compile for one of its targets.
@@ -40,8 +53,8 @@ pub fn check() -> Outcome {
         if let Err(failure) = (case.prepare)() {
             eprintln!("xtask: {failure}");
         }
-        let outcome = match compiler_for(case.target) {
-            Ok(compiler) => shell::run(&mut check_command(&compiler, case)),
+        let outcome = match command(case) {
+            Ok(mut command) => shell::run(&mut command),
             Err(failure) => shell::missing(failure.to_string()),
         };
         if let Err(failure) = outcome {
@@ -100,12 +113,18 @@ fn system_rustc() -> Option<PathBuf> {
     sources.is_file().then_some(rustc)
 }
 
-fn check_command(compiler: &Compiler, case: &Case) -> Command {
-    let mut command = compiler.cargo("check", case.target);
+fn command(case: &Case) -> Outcome<Command> {
+    let compiler = compiler_for(case.target)?;
+    let mut command = compiler.cargo(if case.links { "build" } else { "check" }, case.target);
     for package in case.packages {
         command.args(["--package", package]);
     }
-    command
+    if case.target.contains("-apple-") {
+        if let Some(tools) = apple::Tools::ensure(case.target)? {
+            tools.apply(&mut command, case.target);
+        }
+    }
+    Ok(command)
 }
 
 /// Where cargo puts what these compilers make: in the folder of the main build they would undo each other's work.

@@ -112,9 +112,10 @@ typedef struct mdw_annotation {
     const char *value;
 } mdw_annotation;
 
-/* mdw_dump_options.format: a minidump, or a core file for gdb and LLDB. */
+/* mdw_dump_options.format: a minidump, or a core file: of Linux, for gdb and LLDB, or of macOS, for LLDB. */
 #define MDW_FORMAT_MINIDUMP 0u
 #define MDW_FORMAT_ELF_CORE 1u
+#define MDW_FORMAT_MACHO_CORE 2u
 
 /* mdw_dump_options.memory: stacks and the code around instruction pointers; also what registers and stacks point at; all. */
 #define MDW_MEMORY_STACKS 0u

@@ -86,6 +86,7 @@ impl DumpOptions {
         options.format = match self.format {
             0 => Format::Minidump,
             1 => Format::ElfCore,
+            2 => Format::MachOCore,
             _ => return Err(Failure::Argument("format", "it is none of MDW_FORMAT_*")),
         };
         options.memory.mode = match self.memory {

@@ -5,7 +5,8 @@
 //! belongs to it stays with the thread (`mdw_last_error_message`). No panic leaves a function. Handles are numbers that
 //! look like pointers: they are looked up and never followed, so an old one is an error and not a crash.
 //!
-//! The functions of clients are there where clients are: Linux and Android on x86-64.
+//! The functions of clients are there where clients are: Linux and Android on x86-64. Those for tasks whose port is held
+//! (`include/minidump_writer_apple.h`) are there on macOS.
 #![deny(unsafe_code)]
 
 #[cfg(not(panic = "unwind"))]
@@ -27,6 +28,8 @@ mod handle;
 #[cfg(all(any(target_os = "linux", target_os = "android"), target_arch = "x86_64"))]
 mod heartbeat;
 mod message;
+#[cfg(target_os = "macos")]
+mod task;
 
 pub use arguments::Annotation;
 #[cfg(all(any(target_os = "linux", target_os = "android"), target_arch = "x86_64"))]
@@ -47,3 +50,5 @@ pub use handle::Handle;
 #[cfg(all(any(target_os = "linux", target_os = "android"), target_arch = "x86_64"))]
 pub use heartbeat::{mdw_heartbeat_beat, mdw_heartbeat_pause, mdw_heartbeat_start, mdw_heartbeat_stop};
 pub use message::mdw_last_error_message;
+#[cfg(target_os = "macos")]
+pub use task::{Context, CrashContext, MiniDumpWriteDump, mdw_dump_task};

@@ -57,6 +57,23 @@ pub fn dump_stopped(
     write(capture, options, &[], output, start, sys::Capture::finish)
 }
 
+/// Captures the task whose port is `task`, and writes a dump of it, front to back, to `output`. The port stays the caller's.
+/// `details` are what the caller knows of the task besides. Whoever holds a task's port needs no other right to dump it.
+///
+/// # Errors
+/// As [`dump_process`].
+#[cfg(target_os = "macos")]
+pub fn dump_task(
+    task: mach2::mach_types::task_t,
+    details: &sys::TaskDetails,
+    options: &DumpOptions,
+    output: &mut dyn io::Write,
+) -> Result<DumpReport, Error> {
+    let start = Instant::now();
+    let capture = sys::capture_task(sys::RealTask::lent(task), options, details)?;
+    write(capture, options, &[], output, start, sys::Capture::finish)
+}
+
 /// Writes the dump of `capture`, which began at `start`, and lets go of the target with `finish`.
 pub(crate) fn write(
     mut capture: sys::Capture,

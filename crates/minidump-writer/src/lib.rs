@@ -53,6 +53,8 @@ pub use compat::{
 };
 #[cfg(all(any(target_os = "linux", target_os = "android"), target_arch = "x86_64"))]
 pub use dump::dump_stopped;
+#[cfg(target_os = "macos")]
+pub use dump::dump_task;
 pub use dump::{dump_process, dump_process_with};
 pub use dumper::Dumper;
 pub use error::Error;
@@ -69,6 +71,13 @@ pub use report::DumpReport;
 ))]
 #[doc(hidden)]
 pub use sys::bench as bench_internals;
+
+#[cfg(target_os = "macos")]
+pub use mach2;
+#[cfg(target_os = "macos")]
+pub use minidump_mach as mach;
+#[cfg(target_os = "macos")]
+pub use sys::{RealTask, TaskDetails};
 
 /// Id of a process, as the operating system counts them.
 pub type Pid = i32;

@@ -5,7 +5,10 @@ mod apt;
 mod cargo_install;
 mod python;
 
-use crate::shell::{self, Outcome};
+use crate::{
+    places,
+    shell::{self, Outcome},
+};
 use cargo_install::Tool;
 use std::path::PathBuf;
 
@@ -19,6 +22,9 @@ const LLDB_TESTED: &str = "lldb-19";
 const LLDB: &[&str] = &[LLDB_TESTED, "lldb"];
 /// Debian's newest compiler, its library sources, and the `dlltool` that these need for Windows, see [`crate::cross`].
 const CROSS_COMPILER: &[&str] = &["rustc-web", "rust-web-src", "binutils-mingw-w64-x86-64"];
+
+/// Debian's packages of LLVM's linker.
+const LLD: &[&str] = &["lld-19", "lld"];
 
 /// A C compiler for musl, by the name that the `cc` crate looks for, and Debian's package of it. The program's zstd is C.
 const MUSL_COMPILER: (&str, &str) = ("x86_64-linux-musl-gcc", "musl-tools");
@@ -76,6 +82,18 @@ pub fn deny() -> Outcome<PathBuf> {
 /// Tries to install a compiler for other targets. Whether it succeeded is for the caller to look at.
 pub fn cross_compiler() -> Outcome {
     apt::install(CROSS_COMPILER)
+}
+
+/// Zig, from Python's package index: returns the folder with its program and its library.
+pub fn zig() -> Outcome<PathBuf> {
+    let fetched = places::tools().join("zig");
+    python::install(&places::root().join("xtask/src/setup/zig.requirements.txt"), &fetched)?;
+    Ok(fetched.join("ziglang"))
+}
+
+/// LLVM's linker, for toolchains that come without.
+pub fn lld() -> Outcome {
+    apt::first_available(LLD).and_then(|package| apt::install(&[package]))
 }
 
 /// Tries to install a C compiler for musl where there is none.

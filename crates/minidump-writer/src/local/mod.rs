@@ -4,7 +4,14 @@
 #[path = "linux/mod.rs"]
 mod platform;
 
-#[cfg(not(all(any(target_os = "linux", target_os = "android"), target_arch = "x86_64")))]
+#[cfg(target_os = "macos")]
+#[path = "apple.rs"]
+mod platform;
+
+#[cfg(not(any(
+    all(any(target_os = "linux", target_os = "android"), target_arch = "x86_64"),
+    target_os = "macos"
+)))]
 #[path = "unsupported.rs"]
 mod platform;
 
@@ -31,6 +38,9 @@ pub struct UserStream<'a> {
 ///
 /// A dump of all memory without [`DumpOptions::copy_on_write`] goes through a file without a name in `$TMPDIR`,
 /// `/var/tmp` or `/tmp`, as nothing can take it while all threads stand still.
+///
+/// On macOS there is no helper: the process reads itself, and its other threads stand still only while their registers and
+/// stacks are copied.
 ///
 /// Not for crash handlers: a thread that crashed may itself hold the lock of the allocator, which fork(2) takes.
 ///

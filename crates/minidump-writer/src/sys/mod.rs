@@ -15,9 +15,22 @@
 #[path = "linux/mod.rs"]
 mod platform;
 
-#[cfg(not(all(any(target_os = "linux", target_os = "android"), target_arch = "x86_64")))]
+#[cfg(target_os = "macos")]
+#[path = "apple/mod.rs"]
+mod platform;
+
+#[cfg(not(any(
+    all(any(target_os = "linux", target_os = "android"), target_arch = "x86_64"),
+    target_os = "macos"
+)))]
 #[path = "unsupported/mod.rs"]
 mod platform;
+
+#[cfg(any(
+    all(any(target_os = "linux", target_os = "android"), target_arch = "x86_64"),
+    target_os = "macos"
+))]
+mod wishes;
 
 #[cfg(all(
     feature = "bench-internals",
@@ -25,6 +38,8 @@ mod platform;
     target_arch = "x86_64"
 ))]
 pub use platform::bench;
+#[cfg(target_os = "macos")]
+pub(crate) use platform::capture_task;
 pub(crate) use platform::{Capture, Session, capture};
 #[cfg(all(
     feature = "convert",
@@ -35,3 +50,6 @@ pub(crate) use platform::{Dying, offline};
 /// For the documented API of this system alone.
 #[cfg(all(any(target_os = "linux", target_os = "android"), target_arch = "x86_64"))]
 pub(crate) use platform::{ProcessMemory, capture_stopped};
+/// For callers that have the port of a task.
+#[cfg(target_os = "macos")]
+pub use platform::{RealTask, TaskDetails};

@@ -14,7 +14,8 @@ use super::thread_facts::{Clock, ThreadFacts, ThreadTable};
 use super::tracer::Tracer;
 use super::window::Window;
 use crate::DumpOptions;
-use crate::snapshot::{DsoDebug, LinuxFacts, MemoryPlan, Module, Process, Snapshot, SoftError, Stage};
+use crate::snapshot::{DsoDebug, LinuxFacts, Module, Process, Snapshot, SoftError, Stage};
+use crate::sys::wishes;
 
 /// Puts the snapshot together. With `keep`, what may serve another capture stays with it.
 pub fn complete(
@@ -56,16 +57,13 @@ pub fn complete(
     for (region, mapping) in snapshot.regions.iter_mut().zip(&image.mappings) {
         region.name = mapping.path(&image.maps_text).into_owned();
     }
-    snapshot.modules = with_user_modules(image.modules, &options.user_modules);
+    snapshot.modules = wishes::with_user_modules(image.modules, &options.user_modules);
     snapshot.annotations.clone_from(&options.annotations);
     snapshot.linux = Some(LinuxFacts { maps: Some(image.maps_text), dso_debug, ..image.facts });
     snapshot.soft_errors.extend(image.soft_errors);
     snapshot.soft_errors.extend(image.module_errors);
     snapshot.handles = handles(target, &mut snapshot.soft_errors);
-    let plan = match options.memory.only_stacks_referring_to {
-        Some(range) => only_referring(&plan, whole(range, &snapshot), &mut snapshot, &memory),
-        None => plan,
-    };
+    let plan = wishes::plan(plan, &options.memory, &mut snapshot, &memory);
     Capture { snapshot, plan, memory, stopped, tracer, kept }
 }
 
@@ -108,43 +106,6 @@ fn list_of_the_window(
     found
 }
 
-/// `range`, or when its size is 0 the module or else the mapping that it lies in.
-fn whole(range: (u64, u64), snapshot: &Snapshot) -> (u64, u64) {
-    let (address, size) = range;
-    let modules = snapshot.modules.iter().map(|module| (module.base, module.size));
-    let regions = snapshot.regions.iter().map(|region| (region.start, region.size()));
-    let holds = |(start, size): &(u64, u64)| address.checked_sub(*start).is_some_and(|offset| offset < *size);
-    if size > 0 { range } else { modules.chain(regions).find(holds).unwrap_or(range) }
-}
-
-/// The plan without the stacks that do not refer to `range`.
-fn only_referring(
-    plan: &MemoryPlan,
-    range: (u64, u64),
-    snapshot: &mut Snapshot,
-    memory: &Source,
-) -> MemoryPlan {
-    let (plan, dropped) = plan.only_stacks_that_refer_to(range, snapshot, memory);
-    if !dropped.is_empty() {
-        let message = format!(
-            "the stacks of {} threads were left out, because they do not refer to the memory that was asked about",
-            dropped.len()
-        );
-        snapshot.soft_errors.push(SoftError::new(Stage::Memory, message).range(range.0, range.1));
-    }
-    plan
-}
-
-/// The modules found, with those that the caller knows better in place of the ones they overlap.
-fn with_user_modules(found: Vec<Module>, user: &[Module]) -> Vec<Module> {
-    let end = |module: &Module| module.base.saturating_add(module.size);
-    let overlaps = |module: &Module| user.iter().any(|own| own.base < end(module) && module.base < end(own));
-    let mut modules: Vec<Module> = found.into_iter().filter(|module| !overlaps(module)).collect();
-    modules.extend(user.iter().filter(|module| module.size > 0).cloned());
-    modules.sort_by_key(|module| module.base);
-    without_overlaps(modules)
-}
-
 /// Completes modules that were read from memory alone, because the target changed between the two readings, with
 /// what their files tell. Memory as it was in the window counts more than as it is now.
 fn finish_modules(target: &Target, image: &mut Image, loader: Option<&DsoDebug>) {
@@ -171,20 +132,7 @@ fn merged(then: Vec<Module>, now: Vec<Module>) -> Vec<Module> {
         }
     }
     result.sort_by_key(|module| module.base);
-    without_overlaps(result)
-}
-
-/// Of sorted modules that overlap, the first.
-fn without_overlaps(mut modules: Vec<Module>) -> Vec<Module> {
-    let mut end = 0;
-    modules.retain(|module| {
-        let free = module.base >= end;
-        if free {
-            end = module.base.saturating_add(module.size);
-        }
-        free
-    });
-    modules
+    wishes::without_overlaps(result)
 }
 
 #[cfg(test)]
@@ -211,14 +159,6 @@ mod tests {
         let now = vec![module(0x1000, None), module(0x5000, Some(5))];
         let expected = vec![module(0x1000, Some(1)), module(0x3000, Some(3)), module(0x5000, Some(5))];
         assert_eq!(merged(then, now), expected);
-    }
-
-    #[test]
-    fn modules_of_the_caller_take_the_place_of_those_they_overlap() {
-        let found = vec![module(0x1000, Some(1)), module(0x3000, Some(3))];
-        let user = [module(0x3800, Some(9)), module(0x8000, Some(8))];
-        let expected = vec![module(0x1000, Some(1)), module(0x3800, Some(9)), module(0x8000, Some(8))];
-        assert_eq!(with_user_modules(found, &user), expected);
     }
 
     #[test]
