@@ -12,6 +12,7 @@ use crate::{CaptureOptions, KernReturn, MachTask, process, regions, sysctl, syst
 use minidump_snapshot::{
     AppleFacts, Exception, MemoryMode, MemoryPlan, Process, Region, RegionKind, Snapshot, SoftError, Stage,
 };
+use std::collections::BTreeSet;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// How often a task is looked at again whose dyld was changing its list, and how long it may run in between.
@@ -88,7 +89,7 @@ pub fn capture<'a>(
         }
         CapturedMemory::copied(planned.copied)
     };
-    let snapshot = Snapshot { soft_errors: errors, ..snapshot };
+    let snapshot = Snapshot { soft_errors: bounded(errors), ..snapshot };
     Ok(Captured { snapshot, plan: planned.plan, memory, stopped })
 }
 
@@ -249,7 +250,12 @@ fn threads(
     if let Some(crash) = crash.filter(|_| found.iter().all(|found| !found.crashed)) {
         found.push(reader.recorded(crash, errors));
     }
+    let mut seen = BTreeSet::new();
     for Found { thread, .. } in &mut found {
+        // Ids are unique in 64 bits, but not always in the lower half of them.
+        if !seen.insert(thread.id) {
+            thread.id = reader.substitute_id();
+        }
         let handle = thread.apple.as_ref().map(|apple| apple.handle).filter(|handle| *handle != 0);
         // That of the main thread lies in the data of a library, which tells nothing of its stack.
         let on_stack =
@@ -295,6 +301,29 @@ fn exception(snapshot: &mut Snapshot, arch: Arch, crash: Option<&MachCrash>) {
         address: decoded.address,
         parameters: decoded.parameters,
     });
+}
+
+/// The errors, but of each stage only so many: a hostile list of images can make thousands.
+pub fn bounded(errors: Vec<SoftError>) -> Vec<SoftError> {
+    const MOST_OF_A_STAGE: usize = 100;
+    let mut counts: Vec<(Stage, usize)> = Vec::new();
+    let mut kept = Vec::with_capacity(errors.len().min(1024));
+    for error in errors {
+        let index = counts.iter().position(|(stage, _)| *stage == error.stage).unwrap_or(counts.len());
+        if index == counts.len() {
+            counts.push((error.stage, 0));
+        }
+        let Some((_, count)) = counts.get_mut(index) else { continue };
+        *count = count.saturating_add(1);
+        if *count <= MOST_OF_A_STAGE {
+            kept.push(error);
+        }
+    }
+    let left_out = counts.into_iter().filter(|(_, count)| *count > MOST_OF_A_STAGE);
+    kept.extend(left_out.map(|(stage, count)| {
+        SoftError::new(stage, format!("{} more errors of this kind were left out", count - MOST_OF_A_STAGE))
+    }));
+    kept
 }
 
 fn now_us() -> u64 {

@@ -8,7 +8,7 @@ mod record;
 mod recorded;
 mod window;
 
-use crate::capture::{Before, arch_of, read_before, take};
+use crate::capture::{Before, arch_of, bounded, read_before, take};
 use crate::memory::TaskMemory;
 use crate::source::CapturedMemory;
 use crate::{CaptureOptions, Captured, MachCrash, MachTask, regions};
@@ -47,6 +47,6 @@ pub fn capture<'a>(
     } else {
         CapturedMemory::copied(planned.copied)
     };
-    let snapshot = Snapshot { soft_errors: errors, ..snapshot };
+    let snapshot = Snapshot { soft_errors: bounded(errors), ..snapshot };
     Captured { snapshot, plan: planned.plan, memory, stopped }
 }

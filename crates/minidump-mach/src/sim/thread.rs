@@ -67,6 +67,13 @@ impl SimThread {
         self
     }
 
+    /// Sets its times in user mode and in the kernel, in nanoseconds.
+    #[must_use]
+    pub fn with_times(mut self, user: u64, system: u64) -> Self {
+        (self.user_time, self.system_time) = (user, system);
+        self
+    }
+
     /// Sets the address of its `pthread_t`.
     #[must_use]
     pub fn with_handle(mut self, handle: u64) -> Self {

@@ -1,3 +1,4 @@
+use super::state::is_gone;
 use crate::{MachTask, ThreadPort};
 use minidump_snapshot::{SoftError, Stage};
 
@@ -7,10 +8,11 @@ const MOST_THREADS: usize = 1 << 16;
 /// The threads of `task`, in the kernel's order, each once.
 pub fn list(task: &dyn MachTask, errors: &mut Vec<SoftError>) -> Vec<ThreadPort> {
     let mut ports = vec![ThreadPort(0); 256];
-    // More may start between two calls.
-    for _ in 0..8 {
+    // More may start between two calls, and a call may fail for want of the kernel's memory.
+    for round in 0..8 {
         let count = match task.threads(&mut ports) {
             Ok(count) => count,
+            Err(error) if round < 2 && !is_gone(error) => continue,
             Err(error) => {
                 let message = format!("the threads cannot be listed: {error}");
                 errors.push(SoftError::new(Stage::ThreadFacts, message).os_error(Some(error.0)));

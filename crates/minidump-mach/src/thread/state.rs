@@ -85,7 +85,7 @@ impl ThreadReader<'_> {
     }
 
     /// An id for a thread that the kernel tells none of: no thread has so high a one for a long time.
-    fn substitute_id(&mut self) -> u32 {
+    pub fn substitute_id(&mut self) -> u32 {
         self.unknown = self.unknown.saturating_add(1);
         u32::MAX - self.unknown
     }
