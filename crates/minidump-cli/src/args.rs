@@ -23,7 +23,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 use values::{parse_address, parse_annotation, parse_pid, parse_range, parse_size, parse_tid, parse_time};
 
-/// Dumps a live process, shows dumps, and converts between minidumps and ELF cores.
+/// Dumps a live process, shows dumps, and converts between minidumps and cores of Linux and macOS.
 #[derive(Debug, Parser)]
 #[command(name = "minidump-writer", version, propagate_version = true)]
 pub struct Arguments {
@@ -48,7 +48,7 @@ pub enum Command {
     Handler(Box<HandlerArguments>),
     /// Show what a dump holds: why it was taken, threads with their stacks, modules
     Show(ShowArguments),
-    /// Turn an ELF core into a minidump, or a minidump into an ELF core
+    /// Turn a core into a minidump, or a minidump into a core
     Convert(ConvertArguments),
     /// Dump every crash on this machine: what the kernel starts for each, and what sets that up
     CoreHandler(CoreHandlerArguments),
@@ -146,7 +146,7 @@ pub struct ContentArguments {
 /// Arguments of `show`.
 #[derive(Debug, Args)]
 pub struct ShowArguments {
-    /// The dump: a minidump or an ELF core, which may be compressed with zstd
+    /// The dump: a minidump, an ELF core or a Mach-O core, which may be compressed with zstd
     pub file: PathBuf,
     /// Print one JSON object, see docs/show-json.md
     #[arg(long)]
@@ -156,14 +156,14 @@ pub struct ShowArguments {
 /// Arguments of `convert`.
 #[derive(Debug, Args)]
 pub struct ConvertArguments {
-    /// The dump: an ELF core or a minidump, which may be compressed with zstd; `-` is the standard input
+    /// The dump: an ELF core, a Mach-O core or a minidump, which may be compressed with zstd; `-` is the standard input
     #[arg(value_name = "IN")]
     pub input: PathBuf,
     /// Where the new dump goes; `-` is the standard output
     #[arg(short, long, value_name = "FILE")]
     pub output: PathBuf,
-    /// Format of the new dump [default: the one that IN is not]
-    #[arg(long, value_enum, hide_possible_values = true, value_name = "minidump|core")]
+    /// Format of the new dump; of cores, macho-core for macOS and core for Linux [default: the one that IN is not]
+    #[arg(long, value_enum, hide_possible_values = true, value_name = "minidump|core|macho-core")]
     pub format: Option<FormatName>,
     /// Memory of a core to keep: stacks; also what registers and stacks point at; all [default: stacks]
     #[arg(long = "memory", value_enum, hide_possible_values = true, value_name = "stacks|indirect|full")]
@@ -187,6 +187,8 @@ pub enum FormatName {
     Minidump,
     /// An ELF core.
     Core,
+    /// A Mach-O core.
+    MachoCore,
 }
 
 impl From<FormatName> for Format {
@@ -194,6 +196,7 @@ impl From<FormatName> for Format {
         match name {
             FormatName::Minidump => Self::Minidump,
             FormatName::Core => Self::ElfCore,
+            FormatName::MachoCore => Self::MachOCore,
         }
     }
 }

@@ -1,4 +1,4 @@
-//! `convert`: turns an ELF core into a minidump, or a minidump into an ELF core.
+//! `convert`: turns a core into a minidump, or a minidump into a core.
 
 use crate::args::{ConvertArguments, FormatName};
 use crate::converter::{Unconverted, convert};
@@ -19,7 +19,7 @@ pub fn run(arguments: &ConvertArguments) -> Result<(), Failure> {
     let mut input = Foreign::open(&arguments.input)?;
     if arguments.mode.is_some() && input.is_minidump() {
         let sentence = format!(
-            "{} is a minidump, of which all memory is kept; leave out --memory, which chooses from an ELF core",
+            "{} is a minidump, of which all memory is kept; leave out --memory, which chooses from a core",
             input.name()
         );
         return Err(Failure::Failed(sentence));

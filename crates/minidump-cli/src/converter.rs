@@ -18,6 +18,7 @@ mod library {
     use super::{DumpOptions, DumpReport, Format, Unconverted, io};
     use minidump_writer::convert::ConvertError;
     pub use minidump_writer::convert::Input;
+    use minidump_writer::formats::minidump::FormatError;
 
     pub fn convert(
         input: Input<'_>,
@@ -31,12 +32,18 @@ mod library {
     fn explained(error: ConvertError) -> Unconverted {
         let way_out = match &error {
             ConvertError::Output { .. } => "",
-            ConvertError::NotADump | ConvertError::NotACore => "give an ELF core or a minidump",
+            ConvertError::NotADump | ConvertError::NotACore => {
+                "give a minidump or the core of a program of Linux or macOS"
+            }
             ConvertError::Damaged { .. } | ConvertError::Input { .. } => "copy or take it again",
             _ => "convert it with a build for where it was taken",
         };
         match error {
             ConvertError::Output { source } => Unconverted::Output(source),
+            // It names the way out.
+            ConvertError::Format { source: source @ FormatError::OtherSystem { .. } } => {
+                Unconverted::Input(source.to_string())
+            }
             error => Unconverted::Input(format!("{error}; {way_out}")),
         }
     }
@@ -51,7 +58,10 @@ mod library {
                 Unconverted::Input(sentence) => sentence,
                 Unconverted::Output(error) => error.to_string(),
             };
-            assert!(told(ConvertError::NotADump).ends_with("; give an ELF core or a minidump"));
+            assert!(
+                told(ConvertError::NotADump)
+                    .ends_with("; give a minidump or the core of a program of Linux or macOS")
+            );
             assert!(told(ConvertError::Damaged { what: "cut" }).ends_with("cut; copy or take it again"));
             let full = || io::Error::from(io::ErrorKind::StorageFull);
             assert_eq!(told(ConvertError::Output { source: full() }), full().to_string());

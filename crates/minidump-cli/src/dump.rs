@@ -46,8 +46,8 @@ fn default_path(arguments: &DumpArguments) -> PathBuf {
     let extension = match (arguments.output.format, arguments.output.compress) {
         (FormatName::Minidump, false) => "dmp",
         (FormatName::Minidump, true) => "dmp.zst",
-        (FormatName::Core, false) => "core",
-        (FormatName::Core, true) => "core.zst",
+        (FormatName::Core | FormatName::MachoCore, false) => "core",
+        (FormatName::Core | FormatName::MachoCore, true) => "core.zst",
     };
     target_name::default_path(arguments.pid, extension)
 }

@@ -130,11 +130,21 @@ fn what_cannot_be_converted_gets_a_sentence_and_leaves_nothing() {
     let output = place.path().join("new.dmp");
     let convert = |input: &str| program(&["convert", input, "-o", output.to_str().unwrap()]);
     let noise = file(&place, "noise", &[7; 5000]);
-    assert_sentence(&convert(&noise), 1, &format!("cannot convert {noise}: "), "an ELF core or a minidump");
+    assert_sentence(
+        &convert(&noise),
+        1,
+        &format!("cannot convert {noise}: "),
+        "give a minidump or the core of a program of Linux or macOS",
+    );
     let empty = file(&place, "empty", b"");
     assert_sentence(&convert(&empty), 1, &format!("{empty} is empty"), "take it again");
     let own = env!("CARGO_BIN_EXE_minidump-writer");
-    assert_sentence(&convert(own), 1, &format!("cannot convert {own}: "), "an ELF core or a minidump");
+    assert_sentence(
+        &convert(own),
+        1,
+        &format!("cannot convert {own}: "),
+        "give a minidump or the core of a program of Linux or macOS",
+    );
     let packed = file(&place, "cut.zst", &zstd::encode_all(&[7; 5000][..], 3).unwrap()[..8]);
     let start = format!("{packed} is compressed and damaged: ");
     assert_sentence(&convert(&packed), 1, &start, "copy or take it again");
@@ -145,7 +155,7 @@ fn what_cannot_be_converted_gets_a_sentence_and_leaves_nothing() {
     assert_sentence(&convert(missing.to_str().unwrap()), 1, &start, "check the name and the permissions");
     let minidump = file(&place, "a.dmp", &dump_without_files());
     let output = program(&["convert", &minidump, "-o", "/dev/null", "--memory", "full"]);
-    assert_sentence(&output, 1, &format!("{minidump} is a minidump"), "chooses from an ELF core");
+    assert_sentence(&output, 1, &format!("{minidump} is a minidump"), "chooses from a core");
     assert!(!place.path().join("new.dmp").exists());
 }
 
@@ -153,7 +163,12 @@ fn what_cannot_be_converted_gets_a_sentence_and_leaves_nothing() {
 fn a_program_is_no_dump() {
     let own = env!("CARGO_BIN_EXE_minidump-writer");
     let start = format!("{own} cannot be shown: ");
-    assert_sentence(&program(&["show", own]), 1, &start, "give an ELF core or a minidump");
+    assert_sentence(
+        &program(&["show", own]),
+        1,
+        &start,
+        "give a minidump or the core of a program of Linux or macOS",
+    );
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Combinations of options that make no sense.
 
-use super::{Arguments, Command, ContentArguments, ConvertArguments, DumpArguments, MemoryName};
+use super::{Arguments, Command, ContentArguments, ConvertArguments, DumpArguments, FormatName, MemoryName};
 use crate::destination::is_dash;
 use clap::CommandFactory as _;
 use clap::error::ErrorKind;
@@ -50,6 +50,10 @@ fn of_dump(dump: &DumpArguments) -> Option<String> {
         (
             memory.stacks_referring_to.is_some() && is_full,
             "--stacks-referring-to and --memory full contradict each other; full memory holds all stacks",
+        ),
+        (
+            output.format == FormatName::MachoCore && cfg!(not(target_vendor = "apple")),
+            "--format macho-core is for processes of macOS, and none runs here; use --format core or minidump",
         ),
     ];
     first(&own).or_else(|| of_contents(contents, memory.mode))

@@ -1,18 +1,24 @@
-//! ELF cores are shown by way of a minidump.
+//! Cores are shown by way of a minidump.
 
 use crate::converter::{Input, Unconverted, convert};
 use crate::foreign;
+use crate::show::model::Format;
 use crate::spool::Spool;
-use minidump_writer::{DumpOptions, Format};
+use minidump_writer::DumpOptions;
 use std::fs::File;
 use std::io::{self, BufWriter, Read as _, Seek as _};
 
-/// Whether `file` begins as an ELF file.
-pub fn is_elf(mut file: &File) -> io::Result<bool> {
+/// Which format `file` begins as. What is none of the cores is taken for a minidump, whose reader then complains.
+pub fn format(mut file: &File) -> io::Result<Format> {
     let mut start = Vec::with_capacity(4);
     file.take(4).read_to_end(&mut start)?;
     file.rewind()?;
-    Ok(start == b"\x7fELF")
+    Ok(match start.as_slice() {
+        b"\x7fELF" => Format::Core,
+        // MH_MAGIC_64; the library tells what is wrong with the others.
+        b"\xcf\xfa\xed\xfe" | b"\xce\xfa\xed\xfe" => Format::MachoCore,
+        _ => Format::Minidump,
+    })
 }
 
 /// A temporary minidump of the stacks in the core `file`.
@@ -23,6 +29,6 @@ pub fn as_minidump(mut file: File) -> Result<File, Unconverted> {
     options.keep_environ = true;
     let path = foreign::again(&file);
     let input = path.as_deref().map_or_else(|| Input::Stream(&mut file), Input::File);
-    convert(input, Some(Format::Minidump), &options, &mut BufWriter::new(&mut spool))?;
+    convert(input, Some(minidump_writer::Format::Minidump), &options, &mut BufWriter::new(&mut spool))?;
     spool.finish().map_err(Unconverted::Output)
 }

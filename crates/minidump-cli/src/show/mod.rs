@@ -41,7 +41,7 @@ enum ShowError {
     NotAFile { path: PathBuf },
     #[error("{} is empty; the dump was never written, take it again", .path.display())]
     Empty { path: PathBuf },
-    #[error("{} is not a minidump, nor an ELF core; give a file that starts with MDMP", .path.display())]
+    #[error("{} is not a minidump, nor an ELF or Mach-O core; give a file that starts with MDMP", .path.display())]
     NotADump { path: PathBuf },
     #[error("{} is damaged: {reason}; copy or take it again", .path.display())]
     Damaged { path: PathBuf, reason: String },
@@ -89,7 +89,7 @@ fn read_guarded(path: &Path) -> Result<Dump, ShowError> {
     if uncompressed_bytes == Some(0) {
         return Err(ShowError::Empty { path: path.to_path_buf() });
     }
-    let read = quiet::catch(|| read_either(path, file));
+    let read = quiet::catch(|| read_any(path, file));
     let dump = read.unwrap_or_else(|| {
         let reason = "its contents contradict each other".into();
         Err(ShowError::Damaged { path: path.to_path_buf(), reason })
@@ -97,15 +97,17 @@ fn read_guarded(path: &Path) -> Result<Dump, ShowError> {
     dump.map(|dump| Dump { bytes, uncompressed_bytes, ..dump })
 }
 
-/// Reads a dump of either format.
-fn read_either(path: &Path, file: File) -> Result<Dump, ShowError> {
+/// Reads a dump of any format.
+fn read_any(path: &Path, file: File) -> Result<Dump, ShowError> {
     let failed = |source| ShowError::Open { path: path.to_path_buf(), source };
-    let is_core = core::is_elf(&file).map_err(failed)?;
-    let file =
-        if is_core { core::as_minidump(file).map_err(|error| unconverted(path, error))? } else { file };
+    let format = core::format(&file).map_err(failed)?;
+    let file = match format {
+        model::Format::Minidump => file,
+        _ => core::as_minidump(file).map_err(|error| unconverted(path, error))?,
+    };
     let size = file.metadata().map_err(failed)?.len();
     let dump = read::read(path, &file, size)?;
-    Ok(Dump { format: if is_core { model::Format::Core } else { model::Format::Minidump }, ..dump })
+    Ok(Dump { format, ..dump })
 }
 
 fn unconverted(path: &Path, error: Unconverted) -> ShowError {

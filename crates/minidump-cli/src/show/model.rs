@@ -59,6 +59,8 @@ pub enum Format {
     Minidump,
     /// An ELF core.
     Core,
+    /// A Mach-O core.
+    MachoCore,
 }
 
 /// A key and a value that the program stored.

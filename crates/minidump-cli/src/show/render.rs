@@ -99,8 +99,10 @@ fn crash(crash: &Crash) -> String {
 fn file(dump: &Dump) -> String {
     let mut parts = vec![dump.file.clone(), counted(dump.bytes, "byte")];
     parts.extend(dump.uncompressed_bytes.map(|size| format!("compressed from {}", grouped(size))));
-    if dump.format == Format::Core {
-        parts.push("an ELF core".into());
+    match dump.format {
+        Format::Minidump => {}
+        Format::Core => parts.push("an ELF core".into()),
+        Format::MachoCore => parts.push("a Mach-O core".into()),
     }
     parts.push(format!("taken {}", utc(dump.taken_at)));
     parts.join(", ")
