@@ -182,28 +182,67 @@ pub fn ask_one(tools: &Tools, question: Question<'_>) -> Answer {
 /// Asks all questions in one session. Fails the test when LLDB hangs or crashes.
 #[track_caller]
 pub fn ask(tools: &Tools, questions: &[Question<'_>]) -> Vec<Answer> {
-    let folder = tempfile::tempdir().unwrap();
-    let script = folder.path().join("commands");
-    let mut lines = preamble();
-    let first = lines.len();
-    let asked: Vec<Vec<String>> = questions.iter().map(Question::lines).collect();
-    lines.extend(asked.iter().flatten().cloned());
-    std::fs::write(&script, lines.join("\n") + "\nquit\n").unwrap();
-    let mut command = Command::new(&tools.lldb);
-    command.args(["--no-lldbinit", "--no-use-colors"]).env("LC_ALL", "C.UTF-8").env("DEBUGINFOD_URLS", "");
-    let finished = process::run_with_input(&mut command, File::open(&script).unwrap());
-    let finished = finished.expect_success("lldb");
-    let text = String::from_utf8_lossy(&finished.stdout).into_owned();
-    let mut sections = text.split("(lldb) ").skip(1 + first);
-    let answers = questions.iter().zip(&asked).map(|(question, lines)| {
-        let replies = lines.iter().map(|line| {
-            let section = sections.next().unwrap_or_else(|| panic!("LLDB ends before `{line}`: {text}"));
-            let reply = section.strip_prefix(line.as_str());
-            reply.unwrap_or_else(|| panic!("LLDB repeats {section:?} instead of `{line}`")).to_owned()
-        });
-        answer(question, lines, &replies.collect::<Vec<_>>())
-    });
-    answers.collect()
+    let session = Session::run(tools, questions);
+    assert!(session.succeeded, "LLDB: {}", session.errors);
+    assert_eq!(session.answers.len(), questions.len(), "LLDB answers all: {}", session.errors);
+    session.answers
+}
+
+/// Asks all questions; a question that LLDB crashes at has no answer. Fails the test when LLDB hangs.
+#[track_caller]
+pub fn survived(tools: &Tools, questions: &[Question<'_>]) -> Vec<Option<Answer>> {
+    let mut answers = Vec::new();
+    while answers.len() < questions.len() {
+        let session = Session::run(tools, &questions[answers.len()..]);
+        answers.extend(session.answers.into_iter().map(Some));
+        if !session.succeeded {
+            answers.push(None);
+        }
+    }
+    answers
+}
+
+struct Session {
+    /// Of the questions that it came to the end of.
+    answers: Vec<Answer>,
+    succeeded: bool,
+    errors: String,
+}
+
+impl Session {
+    #[track_caller]
+    fn run(tools: &Tools, questions: &[Question<'_>]) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let script = folder.path().join("commands");
+        let mut lines = preamble();
+        let first = lines.len();
+        let asked: Vec<Vec<String>> = questions.iter().map(Question::lines).collect();
+        lines.extend(asked.iter().flatten().cloned());
+        // What stands behind the last answer tells that it is whole.
+        lines.push("quit".to_owned());
+        std::fs::write(&script, lines.join("\n") + "\n").unwrap();
+        let mut command = Command::new(&tools.lldb);
+        command.args(["--no-lldbinit", "--no-use-colors"]);
+        command.env("LC_ALL", "C.UTF-8").env("DEBUGINFOD_URLS", "").env("TMPDIR", folder.path());
+        let finished = process::run_with_input(&mut command, File::open(&script).unwrap());
+        let text = String::from_utf8_lossy(&finished.stdout).into_owned();
+        let sections: Vec<&str> = text.split("(lldb) ").skip(1).collect();
+        for (section, line) in sections.iter().zip(&lines) {
+            assert!(section.starts_with(line.as_str()), "LLDB repeats {section:?} instead of `{line}`");
+        }
+        let mut rest = sections.get(first..).unwrap_or_default();
+        let mut answers = Vec::new();
+        for (question, lines) in questions.iter().zip(&asked) {
+            if rest.len() <= lines.len() {
+                break;
+            }
+            let (sections, behind) = rest.split_at(lines.len());
+            let replies = sections.iter().zip(lines).map(|(section, line)| section[line.len()..].to_owned());
+            answers.push(answer(question, lines, &replies.collect::<Vec<_>>()));
+            rest = behind;
+        }
+        Self { answers, succeeded: finished.status.success(), errors: finished.stderr }
+    }
 }
 
 fn preamble() -> Vec<String> {
@@ -269,7 +308,9 @@ fn frame(line: &str) -> Frame {
     let rest = line.split_once(" m=").map_or("", |(_, rest)| rest);
     let (rest, place) = rest.split_once(" l=").map_or((rest, None), |(one, two)| (one, Some(two)));
     let (module, function) = rest.split_once(" f=").map_or((rest, None), |(one, two)| (one, Some(two)));
-    let text = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
+    // LLDB numbers the functions that have no name.
+    let is_name = |text: &String| !text.is_empty() && !text.starts_with("___lldb_unnamed_symbol");
+    let text = |text: &str| Some(text.to_owned()).filter(is_name);
     Frame { pc, module: text(module), function: function.and_then(text), line: place.and_then(text) }
 }
 

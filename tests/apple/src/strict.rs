@@ -5,6 +5,7 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 
 const SIZE_OF_HEADER: usize = 32;
+const LC_THREAD: u32 = 4;
 
 /// Why a file is refused: what is wrong with it.
 pub type Refused = String;
@@ -49,6 +50,8 @@ pub struct Core {
     pub cpu: (u32, u32),
     /// Payloads by owner.
     pub notes: BTreeMap<String, Vec<u8>>,
+    /// Where those lie in the file.
+    pub places: BTreeMap<String, (u64, u64)>,
     /// Words by flavor, for each thread in the order of the file.
     pub threads: Vec<Vec<(u32, Vec<u32>)>>,
     /// By ascending address, without overlap.
@@ -70,6 +73,7 @@ impl Core {
         let mut core = Self {
             cpu: (header[1], header[2]),
             notes: BTreeMap::new(),
+            places: BTreeMap::new(),
             threads: Vec::new(),
             segments: Vec::new(),
             images: Vec::new(),
@@ -80,7 +84,10 @@ impl Core {
         let mut at = SIZE_OF_HEADER;
         for _ in 0..header[4] {
             let length = size(u32_at(file, at + 4)?)?;
-            expect(length >= 8 && length % 8 == 0 && at + length <= commands_end, "size of a command")?;
+            // Register sets have sizes of their own: the kernel's threads are multiples of 4 only, too.
+            let alignment = if u32_at(file, at)? == LC_THREAD { 4 } else { 8 };
+            let fits = length >= 8 && at + length <= commands_end;
+            expect(fits && length % alignment == 0, "size of a command")?;
             core.command(file, &file[at..at + length], &mut taken)?;
             at += length;
         }
@@ -106,10 +113,11 @@ impl Core {
                 expect(offset % 16 == 0, "alignment of a note")?;
                 let payload = range(file, offset, length)?.to_vec();
                 let owner = text(&command[8..24])?;
+                self.places.insert(owner.clone(), (offset, offset + length));
                 expect(self.notes.insert(owner, payload).is_none(), "two notes of one owner")?;
                 taken.push((offset, offset + length));
             }
-            4 => self.threads.push(flavors(&command[8..])?),
+            LC_THREAD => self.threads.push(flavors(&command[8..])?),
             0x19 => {
                 expect(command.len() == 72, "size of LC_SEGMENT_64")?;
                 expect(command[8..24] == [0; 16], "name of a segment")?;

@@ -3,7 +3,7 @@
 //! In the lists of expected frames, what is in parentheses is known by its address only: the reader has our programs with
 //! their debug information, but not the system's libraries, as people who read cores of others' machines.
 #![cfg(all(target_os = "linux", target_arch = "x86_64"))]
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "helpers of tests fail the test")]
+#![expect(clippy::indexing_slicing, reason = "helpers of tests fail the test")]
 
 use apple_tests::dumps::{self, Dump};
 use apple_tests::emulator::Stop;
@@ -134,7 +134,9 @@ fn same_registers(scene: &Scene, answer: &Answer, index: usize) {
                 ("rip", cpu.rip),
                 ("rflags", cpu.rflags),
             ];
-            registers.iter().for_each(|(name, value)| same(name, *value));
+            for (name, value) in registers {
+                same(name, value);
+            }
         }
         other => unreachable!("{other:?}"),
     }
