@@ -71,6 +71,8 @@ pub fn take_over(handler: &SendRight) -> Result<TakenOver, MachError> {
 pub struct Crashed<'e> {
     /// The right to its task.
     pub task: Port,
+    /// It is the process that handed itself over, and not one of its children, which inherit its exception ports.
+    pub is_process: bool,
     /// The right to the thread, in the classic form.
     pub thread: Option<Port>,
     /// The thread's id, in the protected form.
@@ -106,10 +108,11 @@ pub fn answer_exceptions(
 
 fn answer(process: &Received, exception: &ExceptionMessage, dump: &mut impl FnMut(&Crashed<'_>)) {
     let rights = Rights::of(exception.identity);
-    // Rights to one task have one name, so this is the process that handed itself over, or somebody else's message.
-    if rights.task.as_ref().is_some_and(|task| task.port() == process.task.port()) {
+    if let Some(task) = rights.task.as_ref().map(SendRight::port) {
         dump(&Crashed {
-            task: process.task.port(),
+            task,
+            // Rights to one task have one name.
+            is_process: task == process.task.port(),
             thread: rights.thread.as_ref().map(SendRight::port),
             thread_id: rights.thread_id,
             exception: exception.exception,
