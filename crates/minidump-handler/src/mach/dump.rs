@@ -138,10 +138,9 @@ fn write_task(
 }
 
 fn metadata(pid: Option<i32>, account: &Account, crash: &MachCrash, options: &DumpOptions) -> Metadata {
-    let known = account.executable.to_string_lossy().into_owned();
-    let program = if known.is_empty() { "child".to_owned() } else { known };
-    let mut metadata = Metadata::now(program.clone());
-    metadata.executable = program;
+    let executable = account.executable.to_string_lossy().into_owned();
+    let mut metadata = Metadata::now(if executable.is_empty() { "child" } else { &executable });
+    metadata.executable = executable;
     metadata.pid = pid.and_then(|pid| u32::try_from(pid).ok());
     metadata.source = "handler".into();
     metadata.annotations = options.annotations.iter().cloned().collect();
