@@ -15,9 +15,8 @@ const SYSCALL: [u8; 2] = [0x0f, 0x05];
 /// The bits of a compact unwind encoding that tell how a function saves its caller.
 const MODE: u32 = 0x0f00_0000;
 
-/// Looks at the code before the instruction pointer and at what the image tells of the function.
-pub fn innermost_frame(cpu: &CpuState, images: &Images, memory: &TaskMemory<'_>) -> InnermostFrame {
-    let pc = cpu.instruction_pointer();
+/// Looks at the code before the instruction pointer, `pc` without a signature, and at what the image tells of the function.
+pub fn innermost_frame(cpu: &CpuState, pc: u64, images: &Images, memory: &TaskMemory<'_>) -> InnermostFrame {
     let frameless = match cpu {
         CpuState::Arm64(_) => {
             is_behind(pc, SVC_80, memory)

@@ -7,6 +7,8 @@
 #![forbid(unsafe_code)]
 
 mod arch;
+mod blame;
+mod bounded;
 mod bytes;
 mod capture;
 mod copied;
@@ -26,6 +28,7 @@ mod source;
 mod suspension;
 mod sysctl;
 mod system;
+mod take;
 mod task;
 mod thread;
 

@@ -8,9 +8,10 @@ mod record;
 mod recorded;
 mod window;
 
-use crate::capture::{Before, arch_of, bounded, read_before, take};
+use crate::bounded::bounded;
 use crate::memory::TaskMemory;
 use crate::source::CapturedMemory;
+use crate::take::{Before, arch_of, read_before, take};
 use crate::{CaptureOptions, Captured, MachCrash, MachTask, regions};
 use minidump_snapshot::{MemoryMode, Snapshot, SoftError, Stage};
 use record::Record;

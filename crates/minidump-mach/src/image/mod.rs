@@ -57,13 +57,13 @@ pub struct Image {
 }
 
 impl Image {
-    /// What goes into the list of modules. The size is at least that of a page, so that readers do not drop it.
+    /// What goes into the list of modules. Where the size is unknown, it is that of a page, as readers drop empty ones.
     pub fn module(&self, is_main: bool) -> Module {
         const LEAST: u64 = 0x1000;
         let version = self.version.filter(|_| self.file_type == MH_DYLIB);
         Module {
             base: self.base,
-            size: self.text_size.max(LEAST).min(u64::MAX - self.base),
+            size: if self.text_size == 0 { LEAST } else { self.text_size }.min(u64::MAX - self.base),
             path: self.path.clone(),
             soname: self.own_name.as_ref().map(|name| String::from_utf8_lossy(name).into_owned()),
             version: version.map(|version| FileVersion {

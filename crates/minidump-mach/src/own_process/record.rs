@@ -80,6 +80,8 @@ pub struct Piece {
 pub struct Record {
     pub arch: Arch,
     pub ports: Vec<ThreadPort>,
+    /// The ports of `threads`, sorted.
+    pub known: Vec<ThreadPort>,
     pub threads: Vec<ThreadRecord>,
     pub regions: Vec<Region>,
     pub tags: Vec<RegionTag>,
@@ -134,6 +136,7 @@ impl Record {
         Self {
             arch,
             ports: vec![ThreadPort(0); count],
+            known: Vec::with_capacity(count),
             threads: Vec::with_capacity(count),
             regions: Vec::with_capacity(regions.len().saturating_add(MORE_REGIONS)),
             tags: Vec::with_capacity(regions.len().saturating_add(MORE_REGIONS)),

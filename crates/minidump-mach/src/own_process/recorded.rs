@@ -1,16 +1,20 @@
 use super::record::Record;
 use crate::{KernReturn, MachTask, ProcessFacts, TaskFlavor, ThreadFlavor, ThreadPort};
+use std::collections::BTreeMap;
 
 /// The process as it was recorded: threads and stacks are those of the record, everything else is asked of the process, which
 /// runs again.
 pub struct Recorded<'a> {
     task: &'a dyn MachTask,
     record: &'a Record,
+    /// Where each thread is in the record.
+    index: BTreeMap<ThreadPort, usize>,
 }
 
 impl<'a> Recorded<'a> {
     pub fn new(task: &'a dyn MachTask, record: &'a Record) -> Self {
-        Self { task, record }
+        let index = record.threads.iter().enumerate().map(|(index, thread)| (thread.port, index));
+        Self { task, record, index: index.collect() }
     }
 
     fn words_of(
@@ -20,7 +24,7 @@ impl<'a> Recorded<'a> {
         is_info: bool,
         to: &mut [u32],
     ) -> Result<usize, KernReturn> {
-        let found = self.record.threads.iter().find(|found| found.port == thread);
+        let found = self.index.get(&thread).and_then(|index| self.record.threads.get(*index));
         let words = found.ok_or(KernReturn::INVALID_ARGUMENT)?.answer(flavor, is_info)?;
         for (place, word) in to.iter_mut().zip(words) {
             *place = *word;

@@ -24,7 +24,7 @@ pub fn run(
 ) -> Duration {
     let start = Instant::now();
     let mut held = Held { task, record };
-    held.suspend();
+    held.suspend(options.handler_thread);
     held.read_states();
     held.read_regions();
     held.copy_stacks(memory, options);
@@ -47,8 +47,9 @@ impl Drop for Held<'_> {
 }
 
 impl Held<'_> {
-    fn suspend(&mut self) {
-        let own = self.task.own_thread();
+    /// Suspends all threads but the calling one and the one that handles the crash.
+    fn suspend(&mut self, handler: Option<ThreadPort>) {
+        let spared = [self.task.own_thread(), handler];
         for _ in 0..MOST_ROUNDS {
             let count = match self.task.threads(&mut self.record.ports) {
                 Ok(count) => count,
@@ -61,7 +62,7 @@ impl Held<'_> {
             let mut new = 0;
             for index in 0..count.min(self.record.ports.len()) {
                 let Some(port) = self.record.ports.get(index).copied() else { continue };
-                new += usize::from(self.add(port, own));
+                new += usize::from(self.add(port, &spared));
             }
             // Only a thread that runs makes new ones, so that none comes when none came.
             if new == 0 {
@@ -71,17 +72,16 @@ impl Held<'_> {
     }
 
     /// Suspends a thread, unless that was done before. Returns whether it was new.
-    fn add(&mut self, port: ThreadPort, own: Option<ThreadPort>) -> bool {
-        let Record { threads, arch, left_out, .. } = &mut *self.record;
-        if threads.iter().any(|thread| thread.port == port) {
-            return false;
-        }
-        if threads.len() == threads.capacity() {
+    fn add(&mut self, port: ThreadPort, spared: &[Option<ThreadPort>]) -> bool {
+        let Record { threads, known, arch, left_out, .. } = &mut *self.record;
+        let Err(place) = known.binary_search(&port) else { return false };
+        if threads.len() == threads.capacity() || known.len() == known.capacity() {
             *left_out = left_out.saturating_add(1);
             return false;
         }
+        known.insert(place, port);
         let mut thread = ThreadRecord::new(port, *arch);
-        if own != Some(port) {
+        if !spared.contains(&Some(port)) {
             thread.suspend_error = self.task.suspend_thread(port).err();
             thread.held = thread.suspend_error.is_none();
         }

@@ -5,8 +5,8 @@ use crate::dyld::Images;
 use crate::frameless::innermost_frame;
 use crate::frames::{InnermostFrame, MOST_BLAMED, MOST_OTHERS, return_addresses};
 use crate::memory::TaskMemory;
-use minidump_snapshot::{PlannedRange, Protection, Purpose, RegionKind, Snapshot};
-use std::collections::BTreeSet;
+use minidump_snapshot::{AppleFacts, PlannedRange, Protection, Purpose, RegionKind, Snapshot};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Kept on each side of a return address: the call before it and the instruction at it.
 const BESIDE: u64 = 4;
@@ -34,23 +34,28 @@ pub struct Code {
 impl Code {
     pub fn of(snapshot: &Snapshot, images: &Images, stacks: &Copied, memory: &TaskMemory<'_>) -> Self {
         let mut code = Self::default();
-        let facts = snapshot.apple.clone().unwrap_or_default();
+        let unknown = AppleFacts::default();
+        let facts = snapshot.apple.as_ref().unwrap_or(&unknown);
+        // Most threads wait at the same few places.
+        let mut known = BTreeMap::new();
         for thread in &snapshot.threads {
             let Some(cpu) = &thread.cpu else { continue };
             let blamed = snapshot.blamed_thread == Some(thread.id);
             let pc = facts.strip(cpu.instruction_pointer());
             // Where nothing is mapped, a call went astray: its return address is where a function without a record has it.
-            let innermost = if is_open(snapshot, pc) {
-                innermost_frame(cpu, images, memory)
-            } else {
-                InnermostFrame::Frameless
-            };
+            let innermost = *known.entry(pc).or_insert_with(|| {
+                if is_open(snapshot, pc) {
+                    innermost_frame(cpu, pc, images, memory)
+                } else {
+                    InnermostFrame::Frameless
+                }
+            });
             match innermost {
                 InnermostFrame::Recorded => code.pointers.push((pc, blamed)),
                 InnermostFrame::Frameless => code.frameless.push((pc, pc.saturating_add(1))),
             }
             let most = if blamed { MOST_BLAMED } else { MOST_OTHERS };
-            code.returns.extend(return_addresses(cpu, innermost, stacks, &facts, most));
+            code.returns.extend(return_addresses(cpu, innermost, stacks, facts, most));
         }
         code.returns.sort_unstable();
         code.returns.dedup();

@@ -120,6 +120,27 @@ fn a_thread_that_cannot_be_resumed_is_told() {
 }
 
 #[test]
+fn the_thread_that_handles_the_crash_is_neither_suspended_nor_listed() {
+    let task = builder().thread(SimThread::new(9)).called_by_thread(0).build().unwrap();
+    let options = CaptureOptions { handler_thread: Some(task.port(2)), ..CaptureOptions::default() };
+    let captured = capture(&task, &options, None).unwrap();
+    check(&captured);
+    assert_usable(&captured);
+    assert_eq!(task.suspensions(), 1);
+}
+
+#[test]
+fn thousands_of_threads_are_suspended_and_resumed() {
+    let builder = (1..=3000)
+        .fold(without_threads(), |builder, id| builder.thread(SimThread::new(id).with_cpu(&arm(idle_cpu()))));
+    let task = builder.called_by_thread(7).build().unwrap();
+    let captured = own(&task);
+    assert_eq!(captured.snapshot.soft_errors, []);
+    assert_eq!((captured.snapshot.threads.len(), task.suspensions()), (3000, 2999));
+    assert!((0..3000).all(|index| task.thread_suspend_count(task.port(index)) == Some(0)));
+}
+
+#[test]
 fn without_a_list_of_threads_nobody_is_suspended() {
     let task = own_task();
     task.inject(Call::Threads, When::Always, Effect::Fail(KernReturn::FAILURE));

@@ -92,6 +92,16 @@ fn ten_thousand_threads_are_captured() {
 }
 
 #[test]
+fn a_thousand_threads_that_wait_at_the_same_place_are_looked_at_once() {
+    let builder = (1..=1000)
+        .fold(without_threads(), |builder, id| builder.thread(SimThread::new(id).with_cpu(&arm(idle_cpu()))));
+    let task = builder.build().unwrap();
+    let captured = captured_with(&task, &core(), None);
+    assert!(memory(&captured, IDLE_PC, 1).is_none() && memory(&captured, IDLE_LR - 4, 8).is_some());
+    assert!(task.calls(Call::Read) < 60, "{}", task.calls(Call::Read));
+}
+
+#[test]
 fn four_thousand_images_at_the_same_place_are_one() {
     let mut builder = builder();
     for _ in 0..4096 {
