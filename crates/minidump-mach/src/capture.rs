@@ -5,7 +5,7 @@ use crate::memory::TaskMemory;
 use crate::own_process;
 use crate::source::CapturedMemory;
 use crate::suspension::Suspension;
-use crate::take::take;
+use crate::take::{Before, images_ahead, take};
 use crate::{CaptureOptions, KernReturn, MachTask};
 use minidump_snapshot::{MemoryMode, MemoryPlan, Snapshot, SoftError, Stage};
 use std::time::Duration;
@@ -66,8 +66,11 @@ pub fn capture<'a>(
         return Ok(own_process::capture(task, options, crash));
     }
     let mut errors = Vec::new();
-    let suspension = suspend(task, &mut errors);
-    let (snapshot, planned) = take(task, None, options, crash, &mut errors);
+    let ahead = images_ahead(task, options);
+    let (suspension, infos) = suspend(task, &mut errors);
+    let images = ahead.filter(|images| images.infos == infos);
+    let before = Before { images, regions: None };
+    let (snapshot, planned) = take(task, before, options, crash, &mut errors);
     if snapshot.threads.is_empty()
         && let Err(error) = suspension
     {
@@ -88,21 +91,25 @@ pub fn capture<'a>(
     Ok(Captured { snapshot, plan: planned.plan, memory, stopped })
 }
 
-/// Suspends the task; again after a moment when dyld was just changing its list.
-fn suspend<'a>(task: &'a dyn MachTask, errors: &mut Vec<SoftError>) -> Result<Suspension<'a>, KernReturn> {
+/// Suspends the task; again after a moment when dyld was just changing its list. Also returns what dyld then tells.
+fn suspend<'a>(
+    task: &'a dyn MachTask,
+    errors: &mut Vec<SoftError>,
+) -> (Result<Suspension<'a>, KernReturn>, Option<AllImageInfos>) {
     let mut tries = 0;
     loop {
         let suspension = Suspension::new(task).inspect_err(|error| {
             let message =
                 format!("the task cannot be suspended: {error}; what was captured may not fit together");
             errors.push(SoftError::new(Stage::StopThread, message).os_error(Some(error.0)));
-        })?;
+        });
         tries += 1;
-        let infos = AllImageInfos::read(task, &TaskMemory::new(task));
-        let changes = infos.is_ok_and(|infos| infos.array == 0);
-        if tries == DYLD_TRIES || !changes {
-            return Ok(suspension);
-        }
+        let infos = AllImageInfos::read(task, &TaskMemory::new(task)).ok();
+        let changes = infos.as_ref().is_some_and(|infos| infos.array == 0);
+        let suspension = match suspension {
+            Ok(suspension) if changes && tries < DYLD_TRIES => suspension,
+            result => return (result, infos),
+        };
         errors.extend(suspension.end().1);
         std::thread::sleep(DYLD_PAUSE);
     }

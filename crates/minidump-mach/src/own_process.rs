@@ -9,9 +9,10 @@ mod recorded;
 mod window;
 
 use crate::bounded::bounded;
+use crate::dyld::images;
 use crate::memory::TaskMemory;
 use crate::source::CapturedMemory;
-use crate::take::{Before, arch_of, read_before, take};
+use crate::take::{Before, arch_of, take};
 use crate::{CaptureOptions, Captured, MachCrash, MachTask, regions};
 use minidump_snapshot::{MemoryMode, Snapshot, SoftError, Stage};
 use record::Record;
@@ -25,21 +26,22 @@ pub fn capture<'a>(
 ) -> Captured<'a> {
     let mut errors = Vec::new();
     let memory = TaskMemory::new(task);
-    let before = read_before(task, &memory, options, &mut errors);
-    let arch = arch_of(task, &before.images);
-    let mut record = Record::new(task, arch, &before.regions, options, crash);
+    let before = regions::list(task, &mut errors);
+    let images = images(task, &memory, &before, options.executable.as_deref(), &mut errors);
+    let arch = arch_of(task, &images);
+    let mut record = Record::new(task, arch, &before, options, crash);
     let stopped = window::run(task, &memory, &mut record, options);
     let mut more = Vec::new();
     let regions = record.take_regions();
     regions::report(record.regions_end, &mut more);
-    if regions.len() == before.regions.len() {
+    if regions.len() == before.len() {
         // The same was said of the list that was made before.
         more.retain(|error| errors.iter().all(|other: &SoftError| other.message != error.message));
     }
     errors.extend(more);
-    let before = Before { images: before.images, regions };
+    let before = Before { images: Some(images), regions: Some(regions) };
     let recorded = Recorded::new(task, &record);
-    let (snapshot, planned) = take(&recorded, Some(before), options, crash, &mut errors);
+    let (snapshot, planned) = take(&recorded, before, options, crash, &mut errors);
     errors.extend(record.failures());
     let memory = if options.memory.mode == MemoryMode::Full {
         let message = "the process ran on while its memory was read: only the stacks are of the instant of the registers";

@@ -1,7 +1,7 @@
 //! Makes a snapshot of a task that stands still, or of what was recorded of one.
 
 use crate::arch::Arch;
-use crate::dyld::{Images, images};
+use crate::dyld::{AllImageInfos, Images, images};
 use crate::exception::MachCrash;
 use crate::image::{Image, crash_infos};
 use crate::memory::TaskMemory;
@@ -12,22 +12,25 @@ use minidump_snapshot::{AppleFacts, Module, Process, Region, RegionKind, Snapsho
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// What was read of a task before.
+#[derive(Debug, Default)]
 pub struct Before {
-    pub images: Images,
-    pub regions: Vec<Region>,
+    pub images: Option<Images>,
+    pub regions: Option<Vec<Region>>,
 }
 
 /// Reads everything from a task that stands still, or from what was recorded of one.
 pub fn take(
     task: &dyn MachTask,
-    before: Option<Before>,
+    before: Before,
     options: &CaptureOptions,
     crash: Option<&MachCrash>,
     errors: &mut Vec<SoftError>,
 ) -> (Snapshot, Planned) {
     let memory = TaskMemory::new(task);
-    let Before { images, mut regions } =
-        before.unwrap_or_else(|| read_before(task, &memory, options, errors));
+    let mut regions = before.regions.unwrap_or_else(|| regions::list(task, errors));
+    let images = before
+        .images
+        .unwrap_or_else(|| images(task, &memory, &regions, options.executable.as_deref(), errors));
     name_files(&mut regions, &images);
     let arch = arch_of(task, &images);
     let platform = images.main_image().and_then(|image| image.platform);
@@ -46,16 +49,17 @@ pub fn take(
     (snapshot, planned)
 }
 
-/// Memory map and images.
-pub fn read_before(
-    task: &dyn MachTask,
-    memory: &TaskMemory<'_>,
-    options: &CaptureOptions,
-    errors: &mut Vec<SoftError>,
-) -> Before {
-    let regions = regions::list(task, errors);
-    let images = images(task, memory, &regions, options.executable.as_deref(), errors);
-    Before { images, regions }
+/// The images of a task that runs, to be used when it stands still if dyld has not changed its list by then. `None` when
+/// that cannot be told, or when anything of them could not be read.
+pub fn images_ahead(task: &dyn MachTask, options: &CaptureOptions) -> Option<Images> {
+    let memory = TaskMemory::new(task);
+    let infos = AllImageInfos::read(task, &memory).ok()?;
+    if infos.array == 0 || infos.changed_at.is_none() {
+        return None;
+    }
+    let mut errors = Vec::new();
+    let images = images(task, &memory, &[], options.executable.as_deref(), &mut errors);
+    (errors.is_empty() && images.infos == Some(infos)).then_some(images)
 }
 
 /// The architecture of the program, which is not always the machine's.

@@ -24,6 +24,8 @@ pub struct AllImageInfos {
     pub error_message: Option<u64>,
     pub shared_cache: Option<SharedCache>,
     pub platform: Option<u32>,
+    /// When dyld changed the list last; it sets this before the list is valid again.
+    pub changed_at: Option<u64>,
 }
 
 /// Why there is none.
@@ -87,6 +89,7 @@ impl AllImageInfos {
             dyld_path: pointer(15, 192),
             error_message: pointer(5, 56),
             shared_cache: cache.map(|((uuid, base), slide)| SharedCache { uuid, base, slide }),
+            changed_at: pointer(15, 184),
             platform: u32_at(bytes, 320).filter(|platform| version >= 17 && *platform != 0),
         })
     }

@@ -96,6 +96,7 @@ pub(super) fn lay_out(
         data.set(160, &cache.uuid);
         data.set(176, &cache.base.to_le_bytes());
     }
+    data.set(184, &0x1234_5678_u64.to_le_bytes());
     data.set(320, &1_u32.to_le_bytes());
     let queues = queues.into_iter().map(|label| label.map(|label| queue(&mut data, &label))).collect();
     let size = (data.bytes.len() as u64).next_multiple_of(0x4000);

@@ -45,6 +45,8 @@ pub enum Effect {
     ThreadEnds(ThreadPort),
     /// The memory from the first address up to the second goes away just before the call.
     Unmap(u64, u64),
+    /// These bytes are written to the address just before the call.
+    Write(u64, [u8; 16]),
     /// `region` gives what it gave the time before, without looking further.
     Stuck,
     /// `region` gives a region without any bytes.

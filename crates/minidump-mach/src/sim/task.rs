@@ -17,12 +17,12 @@ pub(super) struct State {
     pub own_thread: Option<ThreadPort>,
     /// Address and size of `dyld_all_image_infos`.
     pub dyld_info: (u64, u64),
-    /// What was wrong with them before the call.
     pub faults: Vec<Fault>,
     pub calls: BTreeMap<Call, u64>,
     pub suspend_count: i32,
     pub suspensions: u64,
     pub unguarded_reads: u64,
+    pub calls_while_stopped: BTreeMap<Call, u64>,
     /// What `region` gave last: address, size, depth, words.
     pub last_region: Option<(u64, u64, u32, Vec<u32>)>,
 }
@@ -58,6 +58,12 @@ impl SimTask {
     #[must_use]
     pub fn calls(&self, call: Call) -> u64 {
         self.state().calls.get(&call).copied().unwrap_or_default()
+    }
+
+    /// How often `call` was called while the task was suspended.
+    #[must_use]
+    pub fn calls_while_stopped(&self, call: Call) -> u64 {
+        self.state().calls_while_stopped.get(&call).copied().unwrap_or_default()
     }
 
     /// The port of the thread that was added as the `index`th.
@@ -158,6 +164,9 @@ impl SimTask {
         let count = state.calls.entry(call).or_default();
         *count += 1;
         let nth = *count;
+        if state.suspend_count > 0 {
+            *state.calls_while_stopped.entry(call).or_default() += 1;
+        }
         let mut allowed = Allowed { most: usize::MAX, stuck: false, empty: false };
         let mut failure = None;
         let faults: Vec<Fault> = state.faults.clone();
@@ -167,6 +176,7 @@ impl SimTask {
                 Effect::Short(most) => allowed.most = most,
                 Effect::ThreadEnds(port) => drop(state.threads.remove(&port)),
                 Effect::Unmap(start, end) => state.map.unmap(start, end),
+                Effect::Write(address, bytes) => drop(state.map.write(address, &bytes)),
                 Effect::Stuck => allowed.stuck = true,
                 Effect::Empty => allowed.empty = true,
             }

@@ -344,3 +344,35 @@ fn a_list_that_is_readable_only_in_part_gives_that_part() {
     assert_module(&captured, EXE, EXE_PATH, Some(0xe0));
     assert_error(&captured, Stage::Loader, "of dyld's list of 405 images only");
 }
+
+#[test]
+fn a_list_that_changes_before_the_task_stands_still_is_read_again() {
+    let late = SyntheticImage::library("/late.dylib").uuid([0x1a; 16]).build(SimArch::Arm64);
+    let task = builder().map_image(&late, 0x1_2000_0000).build().unwrap();
+    let infos = task.all_image_infos();
+    let path = infos + 0x3f00;
+    task.poke(path, b"/late.dylib\0");
+    // What dyld does meanwhile: the first entry is another image, and the list has another age.
+    let first = entry(&task, 0);
+    let change = [0x1_2000_0000_u64.to_le_bytes(), path.to_le_bytes()].concat();
+    task.inject(Call::Suspend, When::Nth(1), Effect::Write(first, change.try_into().unwrap()));
+    let age = [0x9999_u64.to_le_bytes(), get(&task, infos + 192).to_le_bytes()].concat();
+    task.inject(Call::Suspend, When::Nth(1), Effect::Write(infos + 184, age.try_into().unwrap()));
+    let captured = captured(&task);
+    assert_eq!(captured.snapshot.soft_errors, []);
+    assert_module(&captured, 0x1_2000_0000, "/late.dylib", Some(0x1a));
+    assert!(captured.snapshot.modules.iter().all(|module| module.base != BUNDLE));
+    assert_threads(&captured);
+}
+
+#[test]
+fn a_list_that_does_not_tell_its_age_is_read_while_the_task_stands_still() {
+    let task = task();
+    set(&task, 184, 0);
+    assert_usable(&captured(&task));
+    let without = task.calls_while_stopped(Call::Read);
+    let other = crate::fixture::task();
+    assert_usable(&captured(&other));
+    // The list and six headers at least.
+    assert!(other.calls_while_stopped(Call::Read) + 7 <= without, "{without}");
+}

@@ -73,6 +73,7 @@ fn two_thousand_images_take_one_read_each() {
     uuid[15] = 1;
     assert_eq!(last.id.as_ref().unwrap().as_bytes(), uuid);
     assert!(task.calls(Call::Read) < 2002 + 100, "{}", task.calls(Call::Read));
+    assert!(task.calls_while_stopped(Call::Read) < 10, "{}", task.calls_while_stopped(Call::Read));
     assert!(task.calls(Call::Region) < 2100);
 }
 
