@@ -2,7 +2,7 @@
 
 use crate::CaptureOptions;
 use crate::arch::Arch;
-use crate::exception::{MachCrash, decode};
+use crate::exception::{CrashedThread, MachCrash, decode};
 use crate::thread::{Found, ThreadReader, list};
 use minidump_snapshot::{Exception, RegionKind, Snapshot, SoftError, Stage};
 use std::collections::BTreeSet;
@@ -16,7 +16,10 @@ pub fn threads(
     errors: &mut Vec<SoftError>,
 ) {
     let ports = list(reader.task, errors);
-    let ports = ports.into_iter().filter(|port| options.handler_thread != Some(*port));
+    let crashed = crash.map(|crash| crash.thread);
+    // A thread that handles its own crash is what the dump is about.
+    let handler = options.handler_thread.filter(|port| crashed != Some(CrashedThread::Port(*port)));
+    let ports = ports.into_iter().filter(|port| handler != Some(*port));
     let mut found: Vec<Found> = ports.filter_map(|port| reader.read(port, errors)).collect();
     if let Some(crash) = crash.filter(|_| found.iter().all(|found| !found.crashed)) {
         found.push(reader.recorded(crash, errors));

@@ -43,3 +43,34 @@ pub fn until_zero(bytes: &[u8]) -> &[u8] {
 pub fn bytes_of(words: &[u32]) -> impl Iterator<Item = u8> {
     words.iter().flat_map(|word| word.to_le_bytes())
 }
+
+#[cfg(test)]
+pub mod tests {
+    use super::*;
+
+    /// A structure of `size` bytes as words, zero but for the given bytes at their offsets.
+    pub fn words_with(size: usize, fields: &[(usize, &[u8])]) -> Vec<u32> {
+        let bytes = bytes_with(size, fields);
+        bytes.chunks_exact(4).map(|word| u32::from_le_bytes(word.try_into().unwrap())).collect()
+    }
+
+    /// The same as bytes.
+    pub fn bytes_with(size: usize, fields: &[(usize, &[u8])]) -> Vec<u8> {
+        let mut bytes = vec![0; size];
+        for (offset, field) in fields {
+            bytes[*offset..offset + field.len()].copy_from_slice(field);
+        }
+        bytes
+    }
+
+    #[test]
+    fn numbers_are_read_only_where_all_of_their_bytes_are() {
+        let bytes = [1, 0, 0, 0, 0, 0, 0, 0x80, 9];
+        assert_eq!((u16_at(&bytes, 7), u16_at(&bytes, 8)), (Some(0x0980), None));
+        assert_eq!((u32_at(&bytes, 5), u32_at(&bytes, 6)), (Some(0x0980_0000), None));
+        assert_eq!((u64_at(&bytes, 0), u64_at(&bytes, usize::MAX)), (Some(1 << 63 | 1), None));
+        assert_eq!((pair(&[1, 2], 0), pair(&[1, 2], 1)), (Some(2 << 32 | 1), None));
+        assert_eq!((low_half(2 << 32 | 1), high_half(2 << 32 | 1)), (1, 2));
+        assert_eq!((until_zero(b"ab\0c"), until_zero(b"ab")), (&b"ab"[..], &b"ab"[..]));
+    }
+}

@@ -143,3 +143,65 @@ pub fn report(end: ListEnd, errors: &mut Vec<SoftError>) {
     };
     errors.push(SoftError::new(Stage::MemoryMap, message).range(at, 0).os_error(code));
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bytes::tests::words_with;
+
+    #[test]
+    fn the_structure_is_packed_to_four_bytes() {
+        let fields: [(usize, &[u8]); 9] = [
+            (0, &5_u32.to_le_bytes()),
+            (4, &7_u32.to_le_bytes()),
+            (12, &0x1_2345_6000_u64.to_le_bytes()),
+            (20, &32_u32.to_le_bytes()),
+            (24, &99_u32.to_le_bytes()),
+            (44, &3_u16.to_le_bytes()),
+            (46, &[1]),
+            (47, &[5]),
+            (48, &1_u32.to_le_bytes()),
+        ];
+        let words = words_with(76, &fields);
+        let info = RegionInfo::decode(&words).unwrap();
+        assert_eq!(info.protection, Protection::READ | Protection::EXECUTE);
+        assert_eq!((info.offset, info.tag), (0x1_2345_6000, RegionTag::SHARED_PMAP));
+        assert_eq!((info.file, info.share_mode, info.is_submap), (true, 5, true));
+        assert_eq!(RegionInfo::decode(&words[..13]), Some(info), "no more words are used");
+        assert_eq!(RegionInfo::decode(&words[..12]), None);
+    }
+
+    #[test]
+    fn tag_and_pager_tell_the_kind() {
+        let info = |tag: u32, file: bool, bits: u8| RegionInfo {
+            protection: Protection::from_bits_truncate(bits),
+            offset: 0,
+            tag: RegionTag(tag),
+            file,
+            share_mode: 2,
+            is_submap: false,
+        };
+        assert_eq!(info(21, true, 3).kind(), RegionKind::Device);
+        assert_eq!(info(30, false, 0).kind(), RegionKind::Stack);
+        assert_eq!(info(32, false, 5).kind(), RegionKind::File);
+        assert_eq!(
+            info(32, false, 3).kind(),
+            RegionKind::Anonymous,
+            "data of the cache that were written to"
+        );
+        assert_eq!(info(0, true, 3).kind(), RegionKind::File);
+        assert_eq!(info(1, false, 3).kind(), RegionKind::Anonymous);
+    }
+
+    #[test]
+    fn modes_of_sharing_are_told_apart() {
+        let shared = |share_mode: u8| {
+            let info = RegionInfo { share_mode, ..RegionInfo::decode(&[0; 19]).unwrap() };
+            info.region(0x1000, 0x2000).shared
+        };
+        assert_eq!(
+            [1, 2, 3, 4, 5, 6, 7, 8].map(shared),
+            [false, false, false, true, true, false, true, false]
+        );
+    }
+}

@@ -100,3 +100,63 @@ impl AllImageInfos {
         (!text.is_empty()).then_some(text)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bytes::tests::bytes_with;
+
+    fn infos() -> Vec<u8> {
+        let word = u64::to_le_bytes;
+        bytes_with(
+            368,
+            &[
+                (0, &18_u32.to_le_bytes()),
+                (4, &7_u32.to_le_bytes()),
+                (8, &word(0x1000)),
+                (16, &word(0xbad)),
+                (32, &word(0x2000)),
+                (48, &word(0xbad)),
+                (56, &word(0x3000)),
+                (152, &word(0x4000)),
+                (160, &[0xab; 16]),
+                (176, &word(0x5000)),
+                (184, &word(0x6000)),
+                (192, &word(0x7000)),
+                (320, &2_u32.to_le_bytes()),
+            ],
+        )
+    }
+
+    #[test]
+    fn fields_lie_where_dyld_puts_them() {
+        let found = AllImageInfos::decode(0x99, &infos()).unwrap();
+        let expected = AllImageInfos {
+            address: 0x99,
+            version: 18,
+            count: 7,
+            array: 0x1000,
+            dyld_base: Some(0x2000),
+            dyld_path: Some(0x7000),
+            error_message: Some(0x3000),
+            shared_cache: Some(SharedCache { uuid: [0xab; 16], base: 0x5000, slide: 0x4000 }),
+            platform: Some(2),
+            changed_at: Some(0x6000),
+        };
+        assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn any_part_of_it_is_decoded_as_far_as_it_goes() {
+        let whole = infos();
+        for size in 0..whole.len() {
+            let found = AllImageInfos::decode(0, &whole[..size]);
+            assert_eq!(found.is_some(), size >= 16);
+            let Some(found) = found else { continue };
+            assert_eq!(found.dyld_base.is_some(), size >= 40);
+            assert_eq!(found.shared_cache.is_some(), size >= 184);
+            assert_eq!(found.dyld_path.is_some(), size >= 200);
+            assert_eq!(found.platform.is_some(), size >= 324);
+        }
+    }
+}

@@ -107,3 +107,70 @@ fn amd64_fault(words: &[u32]) -> Option<FaultState> {
     let cpu = u16::try_from(trap >> 16).unwrap_or_default();
     Some(FaultState { address, syndrome, number: trap & 0xffff, cpu })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bytes::tests::words_with;
+
+    /// Words that each hold their own index and something to tell the structure by.
+    fn numbered(count: u32, mark: u32) -> Vec<u32> {
+        (0..count).map(|index| mark | index).collect()
+    }
+
+    fn both(index: u64, mark: u64) -> u64 {
+        (mark | index) | (mark | (index + 1)) << 32
+    }
+
+    #[test]
+    fn registers_of_arm64_lie_in_the_order_of_the_kernel() {
+        let (general, float) = (numbered(68, 0xa000), numbered(132, 0xb000));
+        let fault =
+            words_with(16, &[(0, &0x1234_5678_9abc_u64.to_le_bytes()), (8, &[1, 0, 0, 0x92]), (12, &[9])]);
+        let registers = from_words(Arch::Arm64, &general, &float, &fault);
+        let Some(CpuState::Arm64(state)) = registers.cpu else { panic!() };
+        assert_eq!(state.x, std::array::from_fn(|index| both(index as u64 * 2, 0xa000)));
+        let named = [state.fp, state.lr, state.sp, state.pc];
+        assert_eq!(named, [58, 60, 62, 64].map(|index| both(index, 0xa000)));
+        assert_eq!(state.cpsr, 0xa042);
+        let vector = state.vector.unwrap();
+        assert_eq!(vector.v[0][..4], 0xb000_u32.to_le_bytes());
+        assert_eq!(vector.v[31][12..], 0xb07f_u32.to_le_bytes());
+        assert_eq!((vector.fpsr, vector.fpcr), (0xb080, 0xb081));
+        let fault = registers.fault.unwrap();
+        assert_eq!((fault.address, fault.syndrome, fault.number), (0x1234_5678_9abc, 0x9200_0001, 9));
+    }
+
+    #[test]
+    fn registers_of_x86_64_lie_in_the_order_of_the_kernel() {
+        let (general, float) = (numbered(42, 0xa000), numbered(131, 0xb000));
+        let fields: [(usize, &[u8]); 4] =
+            [(0, &[14, 0]), (2, &[3, 0]), (4, &[6]), (8, &0xdead_beef_0000_u64.to_le_bytes())];
+        let registers = from_words(Arch::Amd64, &general, &float, &words_with(16, &fields));
+        let Some(CpuState::Amd64(state)) = registers.cpu else { panic!() };
+        let first = [state.rax, state.rbx, state.rcx, state.rdx, state.rdi, state.rsi, state.rbp, state.rsp];
+        assert_eq!(first, std::array::from_fn(|index| both(index as u64 * 2, 0xa000)));
+        let second = [state.r8, state.r9, state.r10, state.r11, state.r12, state.r13, state.r14, state.r15];
+        assert_eq!(second, std::array::from_fn(|index| both(index as u64 * 2 + 16, 0xa000)));
+        assert_eq!([state.rip, state.rflags], [32, 34].map(|index| both(index, 0xa000)));
+        assert_eq!([state.cs, state.fs, state.gs], [36, 38, 40].map(|index| 0xa000 | index));
+        assert_eq!(state.xsave.len(), 512);
+        assert_eq!(state.xsave[..4], 0xb002_u32.to_le_bytes(), "behind two reserved words");
+        let fault = registers.fault.unwrap();
+        assert_eq!((fault.number, fault.cpu, fault.syndrome, fault.address), (14, 3, 6, 0xdead_beef_0000));
+    }
+
+    #[test]
+    fn states_that_are_cut_off_are_none() {
+        for (arch, least) in [(Arch::Arm64, 67), (Arch::Amd64, 42)] {
+            for count in 0..=68 {
+                let registers = from_words(arch, &numbered(count, 0), &[], &[]);
+                assert_eq!(registers.cpu.is_some(), count >= least);
+                assert_eq!(registers.fault, None);
+            }
+        }
+        let registers = from_words(Arch::Arm64, &numbered(68, 0), &numbered(129, 0), &[1, 2, 3]);
+        let Some(CpuState::Arm64(state)) = registers.cpu else { panic!() };
+        assert_eq!((state.vector, registers.fault), (None, None));
+    }
+}

@@ -276,6 +276,17 @@ fn the_thread_that_handles_the_crash_is_left_out() {
 }
 
 #[test]
+fn a_thread_that_handles_its_own_crash_is_not_left_out() {
+    let task = task();
+    let options = CaptureOptions { handler_thread: Some(task.port(1)), ..CaptureOptions::default() };
+    let crash = MachCrash { thread: CrashedThread::Port(task.port(1)), exception: None, states: Vec::new() };
+    let captured = captured_with(&task, &options, Some(&crash));
+    assert_eq!(captured.snapshot.soft_errors, []);
+    assert_eq!((captured.snapshot.blamed_thread, &captured.snapshot.exception), (Some(0x1002), &None));
+    assert_usable(&captured);
+}
+
+#[test]
 fn the_caller_may_point_at_a_thread() {
     let task = task();
     let options = CaptureOptions { blamed_thread: Some(IDLE_ID), ..CaptureOptions::default() };
