@@ -47,7 +47,7 @@ pub fn find(memory: &FileMemory, segments: &[Segment], cpu_type: u32) -> (Vec<Li
 }
 
 fn image(base: u64, path: Vec<u8>) -> ListedImage {
-    ListedImage { path, uuid: [0; 16], base, segments: Vec::new(), executing: false }
+    ListedImage { path, uuid: [0; 16], base, segments: Vec::new(), page_zero: None, executing: false }
 }
 
 /// dyld's list (<mach-o/dyld_images.h>): addresses and paths. Version, count and address of the array; in the array for

@@ -28,7 +28,8 @@ pub fn modules(
         if size == 0 {
             continue;
         }
-        images.extend(mach_image(&image, header.as_ref(), main.filter(|_| is_main)));
+        let told_slide = image.page_zero.or(main.filter(|_| is_main).and_then(|main| main.slide));
+        images.extend(mach_image(&image, header.as_ref(), told_slide, is_main));
         let uuid = header.as_ref().and_then(|header| header.uuid).unwrap_or(image.uuid);
         let name = header.as_ref().and_then(|header| header.name.clone());
         let path = if image.path.is_empty() { name.clone().unwrap_or_default() } else { image.path };
@@ -46,13 +47,10 @@ pub fn modules(
     (modules, images)
 }
 
-/// By the type of the file, or else by the UUID of the note about the main executable.
+/// By the type of the file, or else by what only executables have, or the UUID of the note about the main one.
 fn is_main(image: &ListedImage, header: Option<&ImageHeader>, main: Option<MainBinary>) -> bool {
-    match (header, main) {
-        (Some(header), _) => header.file_type == EXECUTABLE,
-        (None, Some(main)) => main.uuid != [0; 16] && main.uuid == image.uuid,
-        (None, None) => false,
-    }
+    let is_told = main.is_some_and(|main| main.uuid != [0; 16] && main.uuid == image.uuid);
+    header.map_or(image.page_zero.is_some() || is_told, |header| header.file_type == EXECUTABLE)
 }
 
 /// That of the text, or else the distance to the next segment.
@@ -67,7 +65,8 @@ fn size(image: &ListedImage, header: Option<&ImageHeader>) -> u64 {
 fn mach_image(
     image: &ListedImage,
     header: Option<&ImageHeader>,
-    main: Option<MainBinary>,
+    told_slide: Option<u64>,
+    is_main: bool,
 ) -> Option<MachImage> {
     let base = image.base;
     if let Some((header, slide)) = header.and_then(|header| Some((header, header.slide(base)?))) {
@@ -90,12 +89,11 @@ fn mach_image(
     if image.segments.is_empty() {
         return None;
     }
-    let told = main.and_then(|main| main.slide);
-    let linked_at = if main.is_some() { EXECUTABLE_ADDRESS } else { 0 };
+    let linked_at = if is_main { EXECUTABLE_ADDRESS } else { 0 };
     Some(MachImage {
         base,
-        slide: told.unwrap_or(base.wrapping_sub(linked_at)),
-        file_type: if main.is_some() { EXECUTABLE } else { 0 },
+        slide: told_slide.unwrap_or(base.wrapping_sub(linked_at)),
+        file_type: if is_main { EXECUTABLE } else { 0 },
         cpu_subtype: 0,
         header_size: 0,
         segments: segments_without_sizes(image),

@@ -25,8 +25,10 @@ pub struct ListedImage {
     pub uuid: [u8; 16],
     /// Address of its Mach-O header.
     pub base: u64,
-    /// Names and addresses, the slide included.
+    /// Names and addresses, the slide included, without `__PAGEZERO`.
     pub segments: Vec<([u8; 16], u64)>,
+    /// Where `__PAGEZERO` would lie: the slide. Only executables have it; LLDB lists it like any segment.
+    pub page_zero: Option<u64>,
     pub executing: bool,
 }
 
@@ -108,8 +110,12 @@ fn image(file: &InputFile, entry: &[u8], left: &mut usize) -> Option<ListedImage
     let count = u32_at(entry, 40)?.min(MAX_SEGMENTS);
     let bytes = place.map(|offset| file.bytes(offset, u64::from(count) * 32)).unwrap_or_default();
     let segment = |bytes: &[u8]| Some((*bytes.first_chunk()?, u64_at(bytes, 16)?));
-    let segments: Vec<_> = bytes.chunks_exact(32).filter_map(segment).take(*left).collect();
+    let mut segments: Vec<_> = bytes.chunks_exact(32).filter_map(segment).take(*left).collect();
     *left = left.saturating_sub(segments.len());
+    let is_page_zero = |(name, _): &([u8; 16], u64)| until_nul(name) == b"__PAGEZERO";
+    let page_zero = segments.iter().find(|segment| is_page_zero(segment)).map(|(_, address)| *address);
+    segments.retain(|segment| !is_page_zero(segment));
+    let (path, base) = (path.unwrap_or_default(), u64_at(entry, 24)?);
     let executing = u32_at(entry, 44)? != 0;
-    Some(ListedImage { path: path.unwrap_or_default(), uuid, base: u64_at(entry, 24)?, segments, executing })
+    Some(ListedImage { path, uuid, base, segments, page_zero, executing })
 }

@@ -90,6 +90,42 @@ fn a_core_of_lldb_tells_threads_images_and_the_main_executable() {
     assert_eq!(source.chosen, None);
 }
 
+/// What LLDB 19 makes of a core by `process save-core --plugin-name=mach-o --style stack`, when it has opened it with the
+/// executable as one of arm64-apple-macosx or x86_64-apple-macosx.
+const LLDB_ARM64: &[u8] = include_bytes!("lldb-19-arm64.core");
+const LLDB_AMD64: &[u8] = include_bytes!("lldb-19-x86_64.core");
+
+#[test]
+fn cores_that_lldb_wrote_are_read() {
+    const BASE: u64 = 0x1_02ac_0000;
+    for (bytes, is_arm64) in [(LLDB_ARM64, true), (LLDB_AMD64, false)] {
+        let source = read_back(bytes);
+        let snapshot = &source.snapshot;
+        let threads: Vec<_> = snapshot
+            .threads
+            .iter()
+            .map(|thread| (thread.id, thread.stack_pointer().unwrap(), thread.instruction_pointer().unwrap()))
+            .collect();
+        let expected = [(1_716_044, 0x1_6f00_0000, BASE + 0x3008), (1_716_045, 0x1_7000_0000, BASE + 0x3010)];
+        assert_eq!(threads, expected);
+        let [module] = snapshot.modules.as_slice() else { panic!("one module") };
+        assert_eq!((module.base, module.path.as_slice()), (BASE, b"/opt/tools/ninja".as_slice()));
+        assert!(module.is_main);
+        let facts = snapshot.apple.as_ref().unwrap();
+        let [image] = facts.images.as_slice() else { panic!("one image") };
+        assert_eq!((image.slide, image.file_type, image.executing), (0x2ac_0000, 2, true));
+        assert_eq!(image.segments[0].address, BASE);
+        assert_eq!(facts.address_bits, Some(47));
+        assert_eq!(snapshot.exception.is_some(), is_arm64);
+        assert_eq!(snapshot.process.executable.as_deref(), Some(b"/opt/tools/ninja".as_slice()));
+        // From 128 bytes below the stack pointer on.
+        assert_eq!(memory_at(&source, 0x1_6eff_ff80, 0x80), Some(vec![0x11; 0x80]));
+        let record = memory_at(&source, 0x1_6f00_0040, 16).unwrap();
+        assert_eq!(record, words(&[0x1_6f00_0080, BASE + 0x3100]));
+        assert_eq!(memory_at(&source, 0x1_6f00_0200, 1), None);
+    }
+}
+
 #[test]
 fn ids_are_only_believed_when_there_is_one_for_each_thread() {
     let mut core = of_lldb();
