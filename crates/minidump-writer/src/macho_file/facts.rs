@@ -1,5 +1,7 @@
 //! The note of our own encoder: what is in it, as foreign input. What is missing is unknown.
 
+mod bounded;
+
 use super::registers::RawThread;
 use crate::snapshot::cpu::DebugRegisters;
 use crate::snapshot::{
@@ -7,7 +9,17 @@ use crate::snapshot::{
     MachImage, MachSegment, Module, ModuleId, Process, Protection, Region, RegionKind, SharedCache,
     SoftError, System, Thread, ThreadTimes,
 };
+use bounded::at_most;
 use serde::Deserialize;
+
+/// Most images, and most of what is told of each in a few bytes.
+const MAX_IMAGES: usize = 1 << 16;
+/// Most threads.
+const MAX_THREADS: usize = 1 << 16;
+/// Most regions and handles.
+const MAX_REGIONS: usize = 1 << 20;
+/// Most texts that libraries left, and annotations.
+const MAX_TEXTS: usize = 1 << 12;
 
 /// The object.
 #[derive(Debug, Default, Deserialize)]
@@ -18,14 +30,20 @@ pub struct Facts {
     pub exception: Option<Exception>,
     process: ProcessFacts,
     pub system: Option<System>,
+    #[serde(deserialize_with = "at_most::<MAX_THREADS, _, _>")]
     threads: Vec<ThreadFacts>,
+    #[serde(deserialize_with = "at_most::<MAX_IMAGES, _, _>")]
     modules: Vec<ModuleFacts>,
     apple: Option<AppleFactsIn>,
+    #[serde(deserialize_with = "at_most::<MAX_TEXTS, _, _>")]
     pub annotations: Vec<(String, String)>,
+    #[serde(deserialize_with = "at_most::<MAX_REGIONS, _, _>")]
     handles: Vec<HandleFacts>,
+    #[serde(deserialize_with = "at_most::<MAX_REGIONS, _, _>")]
     regions: Vec<(u64, u64, u8, RegionKind, u8, u64, Text)>,
     /// The core holds all memory that there was.
     pub full_memory: bool,
+    #[serde(deserialize_with = "at_most::<MAX_REGIONS, _, _>")]
     pub soft_errors: Vec<SoftError>,
     pub hole_table: Option<HoleTable>,
 }
@@ -135,7 +153,9 @@ struct AppleFactsIn {
     dyld_version: Option<u32>,
     dyld_error: Option<Text>,
     shared_cache: Option<SharedCacheFacts>,
+    #[serde(deserialize_with = "at_most::<MAX_IMAGES, _, _>")]
     images: Vec<ImageFacts>,
+    #[serde(deserialize_with = "at_most::<MAX_TEXTS, _, _>")]
     crash_info: Vec<CrashInfoFacts>,
     boot_args: Option<String>,
     bundle_version: Option<String>,

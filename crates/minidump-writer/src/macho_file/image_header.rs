@@ -18,6 +18,8 @@ const SEGMENT: u32 = 0x19;
 const UUID: u32 = 0x1b;
 /// Longest list of commands that is read. Programs of hundreds of libraries have some ten KiB.
 const MAX_COMMANDS: u32 = 256 << 10;
+/// Most bytes of commands that are read in all. Processes of a thousand images stay below.
+const MAX_ALL_COMMANDS: u64 = 64 << 20;
 const HEADER_SIZE: u32 = 32;
 /// Size in bytes of a segment's command without its sections, and of a section.
 const SEGMENT_SIZE: usize = 72;
@@ -50,15 +52,38 @@ pub struct ImageHeader {
     pub image_list: Option<u64>,
 }
 
-impl ImageHeader {
+/// Reads headers. Many may lie at the same place of the file, so what is read in all is bounded.
+pub struct HeaderReader<'a> {
+    memory: &'a FileMemory,
+    /// Bytes of commands that may be read still.
+    left: u64,
+}
+
+impl<'a> HeaderReader<'a> {
+    pub fn new(memory: &'a FileMemory) -> Self {
+        Self { memory, left: MAX_ALL_COMMANDS }
+    }
+
+    pub fn memory(&self) -> &'a FileMemory {
+        self.memory
+    }
+
     /// Reads the header at `address`, if there is one.
-    pub fn read(memory: &FileMemory, address: u64) -> Option<Self> {
-        let header: [u8; 32] = memory.read_array(address)?;
+    pub fn read(&mut self, address: u64) -> Option<ImageHeader> {
+        let header: [u8; 32] = self.memory.read_array(address)?;
         let field = |index: usize| u32_at(&header, index * 4).unwrap_or(0);
         let is_image = matches!(field(3), EXECUTABLE | LIBRARY | DYNAMIC_LINKER | BUNDLE);
         if field(0) != MAGIC || !is_image || field(5) > MAX_COMMANDS {
             return None;
         }
+        self.left = self.left.checked_sub(field(5).into())?;
+        ImageHeader::parse(self.memory, address, &header)
+    }
+}
+
+impl ImageHeader {
+    fn parse(memory: &FileMemory, address: u64, header: &[u8; 32]) -> Option<Self> {
+        let field = |index: usize| u32_at(header, index * 4).unwrap_or(0);
         let mut commands = vec![0; usize::try_from(field(5)).ok()?];
         let done = memory.read(address.checked_add(HEADER_SIZE.into())?, &mut commands).done;
         commands.truncate(done);

@@ -1,8 +1,8 @@
 //! Which images are loaded, by the core's memory alone: dyld's own list, and Mach-O headers wherever they lie.
 
 use super::commands::Segment;
-use super::image_header::{DYNAMIC_LINKER, ImageHeader};
-use super::notes::{ListedImage, MAX_IMAGES};
+use super::image_header::{DYNAMIC_LINKER, HeaderReader};
+use super::notes::{ListedImage, MAX_IMAGES, MAX_PATH};
 use crate::convert::FileMemory;
 use crate::convert::words::{u32_at, u64_at, until_nul};
 use crate::snapshot::MemorySource as _;
@@ -13,11 +13,36 @@ const PAGE: u64 = 4096;
 /// Most pages that are looked at, of one segment and in all.
 const MAX_PAGES_OF_SEGMENT: u64 = 1 << 16;
 const MAX_PAGES: u64 = 1 << 18;
-/// Longest path.
-const MAX_PATH: usize = 4096;
+
+/// What a header tells, as far as it takes to know the images.
+struct Found {
+    name: Vec<u8>,
+    is_linker: bool,
+    /// Where dyld's list lies.
+    list: Option<u64>,
+}
 
 /// The images, in no order, and where dyld's list of them lies.
-pub fn find(memory: &FileMemory, segments: &[Segment], cpu_type: u32) -> (Vec<ListedImage>, Option<u64>) {
+pub fn find(
+    headers: &mut HeaderReader<'_>,
+    segments: &[Segment],
+    cpu_type: u32,
+) -> (Vec<ListedImage>, Option<u64>) {
+    let found = scan(headers, segments, cpu_type);
+    let memory = headers.memory();
+    let list = found.values().find(|image| image.is_linker).and_then(|linker| linker.list);
+    let list = list.filter(|list| memory.read_array::<16>(*list).is_some());
+    let paths = list.map(|list| listed(memory, list)).unwrap_or_default();
+    let mut images: BTreeMap<u64, ListedImage> =
+        paths.into_iter().map(|(base, path)| (base, image(base, path))).collect();
+    for (base, found) in found {
+        images.entry(base).or_insert_with(|| image(base, found.name));
+    }
+    (images.into_values().collect(), list)
+}
+
+/// The headers at the beginnings of pages, by address.
+fn scan(headers: &mut HeaderReader<'_>, segments: &[Segment], cpu_type: u32) -> BTreeMap<u64, Found> {
     let mut found = BTreeMap::new();
     let mut left = MAX_PAGES;
     for segment in segments.iter().filter(|segment| segment.file_size > 0) {
@@ -25,25 +50,18 @@ pub fn find(memory: &FileMemory, segments: &[Segment], cpu_type: u32) -> (Vec<Li
         left -= pages;
         let addresses = (0..pages).map_while(|page| segment.address.checked_add(page * PAGE));
         for address in addresses {
-            if let Some(header) = ImageHeader::read(memory, address)
+            if let Some(header) = headers.read(address)
                 && header.cpu_type == cpu_type
                 && found.len() < MAX_IMAGES
             {
-                found.insert(address, header);
+                let list = header.image_list.zip(header.slide(address));
+                let list = list.map(|(list, slide)| list.wrapping_add(slide));
+                let is_linker = header.file_type == DYNAMIC_LINKER;
+                found.insert(address, Found { name: header.name.unwrap_or_default(), is_linker, list });
             }
         }
     }
-    let linker = found.iter().find(|(_, header)| header.file_type == DYNAMIC_LINKER);
-    let list = linker
-        .and_then(|(base, header)| Some(header.image_list?.wrapping_add(header.slide(*base)?)))
-        .filter(|list| memory.read_array::<16>(*list).is_some());
-    let paths = list.map(|list| listed(memory, list)).unwrap_or_default();
-    let mut images: BTreeMap<u64, ListedImage> =
-        paths.into_iter().map(|(base, path)| (base, image(base, path))).collect();
-    for (base, header) in found {
-        images.entry(base).or_insert_with(|| image(base, header.name.unwrap_or_default()));
-    }
-    (images.into_values().collect(), list)
+    found
 }
 
 fn image(base: u64, path: Vec<u8>) -> ListedImage {

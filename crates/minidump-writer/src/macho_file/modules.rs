@@ -1,8 +1,7 @@
 //! Modules of a core that does not tell them as our own do: from its list of images, or from its memory.
 
-use super::image_header::{EXECUTABLE, ImageHeader};
+use super::image_header::{EXECUTABLE, HeaderReader, ImageHeader};
 use super::notes::{ListedImage, MainBinary};
-use crate::convert::FileMemory;
 use crate::convert::words::until_nul;
 use crate::snapshot::{MachImage, MachSegment, Module, ModuleId, Protection};
 
@@ -15,14 +14,14 @@ const EXECUTABLE_ADDRESS: u64 = 0x1_0000_0000;
 pub fn modules(
     mut listed: Vec<ListedImage>,
     main: Option<MainBinary>,
-    memory: &FileMemory,
+    headers: &mut HeaderReader<'_>,
 ) -> (Vec<Module>, Vec<MachImage>) {
     listed.sort_by_key(|image| image.base);
     listed.dedup_by_key(|image| image.base);
     let ends: Vec<u64> = listed.iter().skip(1).map(|image| image.base).chain([u64::MAX]).collect();
     let (mut modules, mut images) = (Vec::new(), Vec::new());
     for (image, end) in listed.into_iter().zip(ends) {
-        let header = ImageHeader::read(memory, image.base);
+        let header = headers.read(image.base);
         let is_main = is_main(&image, header.as_ref(), main);
         let size = size(&image, header.as_ref()).min(end.saturating_sub(image.base));
         if size == 0 {

@@ -12,9 +12,10 @@ const MAX_SMALL: u64 = 4096;
 /// Most images and most segments of one that are read.
 pub const MAX_IMAGES: usize = 1 << 16;
 const MAX_SEGMENTS: u32 = 256;
-/// Most segments in all, and longest path.
+/// Most segments in all.
 const MAX_ALL_SEGMENTS: usize = 1 << 20;
-const MAX_PATH: u64 = 4096;
+/// `PATH_MAX` of Apple's systems.
+pub const MAX_PATH: usize = 1024;
 /// A field of 64 bits that is not set.
 const UNSET: u64 = u64::MAX;
 
@@ -105,7 +106,7 @@ pub fn images(commands: &Commands, file: &InputFile) -> Vec<ListedImage> {
 fn image(file: &InputFile, entry: &[u8], left: &mut usize) -> Option<ListedImage> {
     let uuid = *entry.get(8..)?.first_chunk()?;
     let path = Some(u64_at(entry, 0)?).filter(|offset| *offset != UNSET);
-    let path = path.map(|offset| until_nul(&file.bytes(offset, MAX_PATH)).to_vec());
+    let path = path.map(|offset| until_nul(&file.bytes(offset, MAX_PATH as u64)).to_vec());
     let place = Some(u64_at(entry, 32)?).filter(|offset| *offset != UNSET);
     let count = u32_at(entry, 40)?.min(MAX_SEGMENTS);
     let bytes = place.map(|offset| file.bytes(offset, u64::from(count) * 32)).unwrap_or_default();

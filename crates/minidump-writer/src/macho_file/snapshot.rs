@@ -2,6 +2,7 @@
 
 use super::commands::{Commands, Segment};
 use super::facts::Facts;
+use super::image_header::HeaderReader;
 use super::registers::Processor;
 use super::{crash, loaded, modules, notes};
 use crate::convert::{FileMemory, InputFile};
@@ -38,10 +39,11 @@ pub fn of_others(commands: &Commands, file: &InputFile, memory: &FileMemory) -> 
     let mut listed = notes::images(commands, file);
     let mut image_list = None;
     if listed.is_empty() {
-        (listed, image_list) = loaded::find(memory, &commands.segments, commands.cpu_type);
+        (listed, image_list) =
+            loaded::find(&mut HeaderReader::new(memory), &commands.segments, commands.cpu_type);
     }
     let mut snapshot = Snapshot::new(Process::default(), system(commands.processor, main));
-    let (found, images) = modules::modules(listed, main, memory);
+    let (found, images) = modules::modules(listed, main, &mut HeaderReader::new(memory));
     snapshot.modules = found;
     let path = snapshot.modules.iter().find(|module| module.is_main).map(|module| module.path.clone());
     snapshot.process.executable = path.filter(|path| !path.is_empty());

@@ -85,6 +85,46 @@ fn segments_at_the_end_of_the_address_space_and_of_no_size_are_survived() {
     assert_eq!(converted(&bytes.bytes(), None).unwrap().1.threads, 1);
 }
 
+#[test]
+fn images_at_the_same_place_of_the_file_are_read_only_so_often() {
+    // Each page of the address space shows the same header with commands of 256 KiB, mostly segments.
+    let mut image = image(6, 0, 1, None, None);
+    let segment: Vec<u8> = image[32 + 72..32 + 144].to_vec();
+    let count = (256 << 10) / 72;
+    image.truncate(32);
+    image.extend(segment.repeat(count));
+    image[16..20].copy_from_slice(&u32::try_from(count).unwrap().to_le_bytes());
+    image[20..24].copy_from_slice(&u32::try_from(count * 72).unwrap().to_le_bytes());
+    let core = HandMade {
+        cpu_type: 0x0100_000c,
+        threads: vec![arm64_thread(STACK, 0, 0)],
+        segments: vec![(0x10_0000, image, 5)],
+        ..HandMade::default()
+    };
+    let mut bytes = core.bytes();
+    // The same segment again and again, at other addresses.
+    let commands = 32 + 8 + core.threads[0].len();
+    let command = bytes[commands..commands + 72].to_vec();
+    let more = 2000_u64;
+    let mut repeated = Vec::new();
+    for index in 1..=more {
+        let mut command = command.clone();
+        command[24..32].copy_from_slice(&(index * 0x10_0000).to_le_bytes());
+        let offset = core.contents_start() + (more - 1) * 72;
+        command[40..48].copy_from_slice(&offset.to_le_bytes());
+        repeated.extend(command);
+    }
+    bytes.splice(commands..commands + 72, repeated);
+    bytes[16..20].copy_from_slice(&u32::try_from(1 + more).unwrap().to_le_bytes());
+    let size =
+        u32::from_le_bytes(bytes[20..24].try_into().unwrap()) + u32::try_from((more - 1) * 72).unwrap();
+    bytes[20..24].copy_from_slice(&size.to_le_bytes());
+    let snapshot = read_back(&bytes).snapshot;
+    let segments: usize = snapshot.apple.unwrap().images.iter().map(|image| image.segments.len()).sum();
+    // 64 MiB of commands.
+    assert_eq!(segments, (64 << 20) / (count * 72) * count);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(300))]
 
