@@ -1,11 +1,15 @@
 //! Why a dump was taken, from its exception stream.
 
-use super::model::{Access, Address, Crash, Sender};
+use super::apple::is_apple;
+use super::model::{Access, Address, AppleThread, Crash, Fault, Sender};
 use minidump::system_info::{Cpu, Os};
 use minidump::{MinidumpException, MinidumpSystemInfo};
+use std::collections::HashMap;
 
 /// Exception code of a dump that somebody asked for (Breakpad, `minidump_exception_linux.h`).
 const DUMP_REQUESTED: u32 = 0xffff_ffff;
+/// The same by Crashpad, on Apple's systems only.
+const SIMULATED: u32 = 0x4350_7378;
 /// `si_code` of signals that a process sent with kill, sigqueue, a message queue and tgkill
 /// (<asm-generic/siginfo.h>).
 const SENT: [i32; 4] = [0, -1, -3, -6];
@@ -24,7 +28,8 @@ pub fn crash(
         return Crash { thread: requesting, ..Crash::default() };
     };
     let record = &exception.raw.exception_record;
-    let crashed = record.exception_code != DUMP_REQUESTED;
+    let simulated = is_apple(system) && record.exception_code == SIMULATED;
+    let crashed = record.exception_code != DUMP_REQUESTED && !simulated;
     let mut crash = Crash {
         crashed,
         reason: Some(exception.get_crash_reason(system.os, system.cpu).to_string()),
@@ -42,6 +47,39 @@ pub fn crash(
     crash
 }
 
+/// Adds what the processor recorded of the thread that crashed in a Mach task by touching memory.
+pub fn add_access(crash: &mut Crash, system: &MinidumpSystemInfo, threads: &HashMap<u32, AppleThread>) {
+    let touched = crash.reason.as_deref().is_some_and(|reason| reason.starts_with("EXC_BAD_ACCESS"));
+    let thread = crash.thread.and_then(|thread| threads.get(&thread));
+    if let Some(fault) = thread.and_then(|thread| thread.fault).filter(|_| touched && is_apple(system)) {
+        crash.access = access(fault, system.cpu);
+    }
+}
+
+/// What a fault tried. On arm64 the class in the syndrome (Arm ARM, ESR_EL1) tells data from instructions.
+fn access(fault: Fault, cpu: Cpu) -> Option<Access> {
+    const INSTRUCTION_ABORT: u64 = 0x20;
+    const DATA_ABORT: u64 = 0x24;
+    const WRITTEN: u64 = 1 << 6;
+    let syndrome = fault.syndrome.0;
+    match (cpu, syndrome >> 26) {
+        (Cpu::Arm64, INSTRUCTION_ABORT) => Some(Access::Execute),
+        (Cpu::Arm64, DATA_ABORT) if syndrome & WRITTEN != 0 => Some(Access::Write),
+        (Cpu::Arm64, DATA_ABORT) => Some(Access::Read),
+        (Cpu::X86_64, _) if u64::from(fault.number) == PAGE_FAULT => Some(page_fault(syndrome)),
+        _ => None,
+    }
+}
+
+/// What a page fault of x86 with this error code tried.
+fn page_fault(error: u64) -> Access {
+    match error {
+        error if error & FETCH != 0 => Access::Execute,
+        error if error & WRITE != 0 => Access::Write,
+        _ => Access::Read,
+    }
+}
+
 /// Adds what our own parameters tell (docs of `minidump_writer::crash::from_crash_context`). Those of other writers
 /// do not begin with `si_code`.
 fn add_details(crash: &mut Crash, code: i32, parameters: &[u64], cpu: Cpu) {
@@ -55,11 +93,7 @@ fn add_details(crash: &mut Crash, code: i32, parameters: &[u64], cpu: Cpu) {
             crash.sender = ids.map(|(pid, uid)| Sender { pid, uid });
         }
         [_, PAGE_FAULT, error, ..] if code > 0 && matches!(cpu, Cpu::X86_64 | Cpu::X86) => {
-            crash.access = Some(match error {
-                error if error & FETCH != 0 => Access::Execute,
-                error if error & WRITE != 0 => Access::Write,
-                _ => Access::Read,
-            });
+            crash.access = Some(page_fault(*error));
         }
         _ => {}
     }

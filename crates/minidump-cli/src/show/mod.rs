@@ -1,6 +1,7 @@
 //! `show`: reads a minidump and tells what it holds.
 
 mod annotations;
+mod apple;
 mod core;
 mod crash;
 mod executor;
@@ -10,8 +11,10 @@ mod holes;
 mod model;
 mod quiet;
 mod read;
+mod registers;
 mod render;
 mod symbols;
+mod system_call;
 #[cfg(test)]
 mod testing;
 mod time;

@@ -42,6 +42,8 @@ pub struct Dump {
     pub modules: Vec<Module>,
     /// Its memory.
     pub memory: Memory,
+    /// What only dumps of Apple's systems tell.
+    pub apple: Option<Apple>,
     /// What the program said about itself.
     pub annotations: Vec<Annotation>,
     /// What the writer could not capture, as it wrote it.
@@ -61,6 +63,82 @@ pub enum Format {
     Core,
     /// A Mach-O core.
     MachoCore,
+}
+
+/// What only dumps of Apple's systems tell of a process.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Apple {
+    /// The bits of a pointer that are no part of the address.
+    pub address_mask: Option<Address>,
+    /// What libraries left for crash reports.
+    pub crash_info: Vec<CrashText>,
+    /// What the kernel was started with.
+    pub boot_args: Option<String>,
+    /// What dyld said when it ended the process.
+    pub dyld_error: Option<String>,
+    /// Version of the bundle that the executable belongs to.
+    pub bundle_version: Option<String>,
+    /// The shared cache of system libraries.
+    pub shared_cache: Option<SharedCache>,
+}
+
+/// Texts that a library left for crash reports.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct CrashText {
+    /// Path of the library.
+    pub module: String,
+    /// Texts, where there are any.
+    pub message: Option<String>,
+    /// As `message`.
+    pub signature: Option<String>,
+    /// As `message`.
+    pub backtrace: Option<String>,
+    /// As `message`.
+    pub message2: Option<String>,
+}
+
+/// The shared cache of system libraries.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct SharedCache {
+    /// Its UUID.
+    pub uuid: String,
+    /// First address.
+    pub base: Address,
+    /// What is added to the addresses in its files.
+    pub slide: Address,
+}
+
+/// What only dumps of Apple's systems tell of a thread.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct AppleThread {
+    /// The whole id, of which the thread list has the lower half.
+    pub id: u64,
+    /// Label of the dispatch queue that the thread works for.
+    pub dispatch_queue: Option<String>,
+    /// How often it was suspended before the capture.
+    pub suspend_count: u32,
+    /// What the processor recorded of its last exception.
+    pub fault: Option<Fault>,
+}
+
+/// What a processor recorded of an exception.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Fault {
+    /// The address that was touched.
+    pub address: Address,
+    /// ESR on arm64, the error code on x86-64.
+    pub syndrome: Address,
+    /// The trap number on x86-64.
+    pub number: u32,
+}
+
+/// A register and its value.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Register {
+    /// Name, as the architecture has it.
+    pub name: String,
+    /// Value.
+    pub value: Address,
 }
 
 /// A key and a value that the program stored.
@@ -159,6 +237,10 @@ pub struct Thread {
     pub name: Option<String>,
     /// Whether this thread crashed, or was pointed at when the dump was taken.
     pub blamed: bool,
+    /// What only dumps of Apple's systems tell.
+    pub apple: Option<AppleThread>,
+    /// Its registers; of the blamed thread only.
+    pub registers: Option<Vec<Register>>,
     /// Its stack, innermost frame first.
     pub frames: Vec<Frame>,
     /// How many frames were left out of the middle of `frames`.
@@ -250,7 +332,7 @@ pub enum SymbolsFound {
     Names,
     /// Nothing was found under its path.
     Missing,
-    /// Another build, or something else than an ELF file, was found.
+    /// Another build, or something else than an ELF or Mach-O file, was found.
     Mismatch,
 }
 

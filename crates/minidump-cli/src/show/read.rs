@@ -1,16 +1,19 @@
 //! From the streams of a minidump to the model.
 
-use super::crash::crash;
-use super::model::{Address, Dump, Memory, Module, Process, System};
+use super::crash::{add_access, crash};
+use super::model::{Address, AppleThread, Dump, Memory, Module, Process, System};
 use super::unwind::{self, Walk};
-use super::{ShowError, annotations, guard, holes};
+use super::{ShowError, annotations, apple, guard, holes, symbols};
 use crate::text;
+use minidump::system_info::Os;
 use minidump::{
     CodeView, Minidump, MinidumpBreakpadInfo, MinidumpException, MinidumpLinuxLsbRelease,
     MinidumpMemoryInfoList, MinidumpMiscInfo, MinidumpModule, MinidumpModuleList, MinidumpSoftErrors,
     MinidumpStream, MinidumpSystemInfo, MinidumpThreadList, MinidumpThreadNames, MmapMinidump, Module as _,
     UnifiedMemoryInfoList,
 };
+use std::borrow::Cow;
+use std::collections::HashMap;
 use std::fs::File;
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -50,13 +53,21 @@ pub fn read(path: &Path, file: &File, bytes: u64) -> Result<Dump, ShowError> {
     };
     dump.soft_errors = soft_errors(&raw, &mut dump.warnings);
     dump.annotations = annotations::read(&raw, file, &mut dump.warnings);
-    fill(&mut dump, &raw, &system, &threads);
+    let found = apple::read(&raw, file, &system, &threads, &mut dump.warnings);
+    fill(&mut dump, &raw, &system, &threads, &found.threads);
+    dump.apple = found.process;
     dump.memory.missing = holes::missing_bytes(&raw, file);
     Ok(dump)
 }
 
 /// Adds what the streams tell that a dump may lack, and walks the stacks.
-fn fill(dump: &mut Dump, raw: &MmapMinidump, system: &MinidumpSystemInfo, threads: &MinidumpThreadList) {
+fn fill(
+    dump: &mut Dump,
+    raw: &MmapMinidump,
+    system: &MinidumpSystemInfo,
+    threads: &MinidumpThreadList,
+    apple: &HashMap<u32, AppleThread>,
+) {
     let warnings = &mut dump.warnings;
     let modules: MinidumpModuleList = stream(raw, "module", warnings).unwrap_or_default();
     let names: MinidumpThreadNames = stream(raw, "thread name", warnings).unwrap_or_default();
@@ -86,10 +97,12 @@ fn fill(dump: &mut Dump, raw: &MmapMinidump, system: &MinidumpSystemInfo, thread
         regions: regions.as_ref(),
         blamed: dump.crash.thread,
         pid: dump.process.pid,
+        apple,
     };
+    add_access(&mut dump.crash, system, apple);
     let (walked, found) = unwind::walk(&walk, warnings);
     dump.threads = walked;
-    dump.modules = modules.by_addr().map(module).collect();
+    dump.modules = modules.by_addr().map(|found| module(found, system)).collect();
     for module in &mut dump.modules {
         module.symbols = found.get(&module.base.0).copied().unwrap_or_default();
     }
@@ -154,12 +167,19 @@ fn system_of(system: &MinidumpSystemInfo, release: Option<MinidumpLinuxLsbReleas
         named(b"PRETTY_NAME").or_else(|| named(b"DISTRIB_DESCRIPTION"))
     });
     System {
-        os: system.os.long_name().into_owned(),
-        os_version: os_version(&system.os.long_name(), &version, build.as_deref().unwrap_or_default()),
+        os: os_name(system).into_owned(),
+        os_version: os_version(&os_name(system), &version, build.as_deref().unwrap_or_default()),
         distribution,
         cpu: system.cpu.to_string(),
         cpu_info: system.cpu_info().map(|info| info.trim().to_string()).filter(|info| !info.is_empty()),
         processors: system.raw.number_of_processors,
+    }
+}
+
+fn os_name(system: &MinidumpSystemInfo) -> Cow<'static, str> {
+    match system.os {
+        Os::MacOs => "macOS".into(),
+        other => Cow::Owned(other.long_name().into_owned()),
     }
 }
 
@@ -217,13 +237,14 @@ fn soft_errors(dump: &MmapMinidump, warnings: &mut Vec<String>) -> Vec<serde_jso
     }
 }
 
-fn module(module: &MinidumpModule) -> Module {
+fn module(module: &MinidumpModule, system: &MinidumpSystemInfo) -> Module {
+    let is_apple = apple::is_apple(system);
     Module {
         base: Address(module.base_address()),
         size: module.size(),
-        id: id(module),
+        id: if is_apple { uuid(module) } else { id(module) },
         path: module.name.clone(),
-        version: module.version().map(std::borrow::Cow::into_owned),
+        version: if is_apple { mach_version(module) } else { module.version().map(Cow::into_owned) },
         symbols: super::model::SymbolsFound::default(),
     }
 }
@@ -234,6 +255,28 @@ fn id(module: &MinidumpModule) -> Option<String> {
         return (!record.build_id.is_empty()).then(|| text::hex(&record.build_id));
     }
     module.debug_identifier().map(|id| id.breakpad().to_string())
+}
+
+/// The UUID of a Mach-O module as Apple's tools write it.
+fn uuid(module: &MinidumpModule) -> Option<String> {
+    match &module.codeview_info {
+        Some(CodeView::Pdb70(record)) => Some(apple::uuid_text(&symbols::uuid(&record.signature))),
+        _ => id(module),
+    }
+}
+
+/// The version of a Mach-O library. Of one that Breakpad packed, the upper half of the first field is empty; of one by
+/// Crashpad each half is a part.
+fn mach_version(module: &MinidumpModule) -> Option<String> {
+    module.version()?;
+    let (high, low) = (module.raw.version_info.file_version_hi, module.raw.version_info.file_version_lo);
+    let (first, second) = (high >> 16, high & 0xffff);
+    let (third, fourth) = (low >> 16, low & 0xffff);
+    Some(match (first, fourth) {
+        (0, _) => format!("{second}.{third}.{fourth}"),
+        (_, 0) => format!("{first}.{second}.{third}"),
+        _ => format!("{first}.{second}.{third}.{fourth}"),
+    })
 }
 
 /// The last part of a path of either kind of system.

@@ -1,9 +1,12 @@
 //! Walks the stacks of a dump's threads, with a bound on everything a hostile dump could make grow.
 
+use super::apple::is_apple;
 use super::executor::block_on;
-use super::model::{Address, Frame, SymbolsFound, Thread, Trust};
+use super::model::{Address, AppleThread, Frame, SymbolsFound, Thread, Trust};
 use super::read::file_name;
+use super::registers;
 use super::symbols::LocalSymbols;
+use super::system_call::is_waiting;
 use minidump::{
     MinidumpContext, MinidumpException, MinidumpMemory, MinidumpMiscInfo, MinidumpModuleList,
     MinidumpSystemInfo, MinidumpThread, MinidumpThreadList, MinidumpThreadNames, Module as _, UnifiedMemory,
@@ -11,7 +14,7 @@ use minidump::{
     format::MINIDUMP_MEMORY_DESCRIPTOR,
 };
 use minidump_unwind::{CallStack, StackFrame, SystemInfo, walk_stack};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant};
 
 /// Stack that is walked per thread, in bytes from the stack pointer on. Each frame takes 16 bytes of it at least.
@@ -39,11 +42,13 @@ pub struct Walk<'a> {
     pub blamed: Option<u32>,
     /// The process, in case it still lives.
     pub pid: Option<u32>,
+    /// What only Apple's systems tell of threads, by id.
+    pub apple: &'a HashMap<u32, AppleThread>,
 }
 
 /// Walks all threads, the blamed one first. Also tells, by module base, what symbols were found.
 pub fn walk(walk: &Walk, warnings: &mut Vec<String>) -> (Vec<Thread>, HashMap<u64, SymbolsFound>) {
-    let symbols = LocalSymbols::new(walk.modules, walk.regions, walk.pid);
+    let symbols = LocalSymbols::new(walk.modules, walk.regions, walk.pid, in_system_call(walk));
     let walk = &Walk { modules: &with_short_names(walk.modules), ..*walk };
     let system = system_info(walk.system);
     let started = Instant::now();
@@ -64,6 +69,17 @@ pub fn walk(walk: &Walk, warnings: &mut Vec<String>) -> (Vec<Thread>, HashMap<u6
             .push(format!("the stacks of {cut} threads were not walked, the others took too long already"));
     }
     (threads, symbols.found())
+}
+
+/// The instruction pointers of the threads of a Mach task that wait in a system call.
+fn in_system_call(walk: &Walk) -> HashSet<u64> {
+    let threads = walk.threads.threads.iter().filter(|_| is_apple(walk.system));
+    let waiting = threads.filter_map(|thread| {
+        let context = context(walk, thread)?;
+        let apple = walk.apple.get(&thread.raw.thread_id);
+        is_waiting(&context, walk.memory, apple).then(|| context.get_instruction_pointer())
+    });
+    waiting.collect()
 }
 
 /// The modules with their file names only. The unwinder copies a module into every frame, so that it must be small.
@@ -91,12 +107,14 @@ fn walk_thread(
         id,
         name: walk.names.get_name(id).map(std::borrow::Cow::into_owned),
         blamed: walk.blamed == Some(id),
+        apple: walk.apple.get(&id).cloned(),
         ..Thread::default()
     };
     let Some(context) = context(walk, thread) else {
         shown.note = Some("its registers are not in the dump".into());
         return (shown, 0);
     };
+    shown.registers = shown.blamed.then(|| registers::of(&context));
     let stack_pointer = context.get_stack_pointer();
     let stack = stack_memory(walk, thread, stack_pointer);
     if stack.is_none() {

@@ -1,8 +1,8 @@
 //! Recovers the registers of a caller on x86-64 from call frame information: `.eh_frame` (Linux Standard Base, core
 //! part, chapter 10) and `.debug_frame` (DWARF 5, section 6.4).
 
-use super::elf::{Elf, Section};
 use super::expression::evaluate;
+use super::object_file::{ObjectFile, Section};
 use gimli::{
     BaseAddresses, CfaRule, DebugFrame, EhFrame, EhFrameHdr, Encoding, FrameDescriptionEntry,
     ParsedEhFrameHdr, Register, RegisterRule, UnwindContext, UnwindExpression, UnwindSection, UnwindTableRow,
@@ -34,7 +34,7 @@ pub struct Step {
 
 impl CallFrames {
     /// Reads the call frame information of a module's files.
-    pub fn load(binary: Option<&Elf>, debug: Option<&Elf>) -> Option<Self> {
+    pub fn load(binary: Option<&ObjectFile>, debug: Option<&ObjectFile>) -> Option<Self> {
         let debug_frame = [debug, binary].into_iter().flatten().find_map(|elf| elf.section(".debug_frame"));
         let mut bases = BaseAddresses::default();
         let eh_frame = binary.and_then(|elf| {

@@ -1,7 +1,7 @@
 //! Evaluates the DWARF expressions in call frame information (DWARF 5, sections 2.5 and 6.4.2).
 
 use super::cfi::register_name;
-use super::elf::Section;
+use super::object_file::Section;
 use gimli::{Encoding, EvaluationResult, Expression, Location, Value};
 use minidump_unwind::FrameWalker;
 

@@ -1,7 +1,7 @@
 //! Finds the files that belong to a module of a dump, and makes sure that they do.
 
 use super::super::model::SymbolsFound;
-use super::elf::Elf;
+use super::object_file::ObjectFile;
 use super::vdso;
 use crate::text;
 use minidump::{CodeView, MinidumpModule};
@@ -18,7 +18,7 @@ const DEBUG_ROOT: &str = "/usr/lib/debug";
 pub struct Identity {
     /// Path in the file system of the process.
     pub path: String,
-    /// GNU build id; of a module without one the hash of its code ([`Elf::text_hash`]).
+    /// UUID of a Mach-O module, else the GNU build id; of a module without one the hash of its code ([`ObjectFile::text_hash`]).
     pub id: Vec<u8>,
     /// The process, which may be alive.
     pub pid: Option<u32>,
@@ -29,6 +29,7 @@ impl Identity {
     pub fn new(module: &MinidumpModule, pid: Option<u32>) -> Self {
         let id = match &module.codeview_info {
             Some(CodeView::Elf(record)) => record.build_id.clone(),
+            Some(CodeView::Pdb70(record)) => uuid(&record.signature).to_vec(),
             _ => Vec::new(),
         };
         Self { path: module.name.clone(), id, pid }
@@ -60,11 +61,11 @@ impl Identity {
 /// The files of a module.
 pub struct Files {
     /// The file that was mapped: code, call frame information, dynamic symbols.
-    pub binary: Option<Elf>,
+    pub binary: Option<ObjectFile>,
     /// Separate debug information: symbols and lines.
-    pub debug: Option<Elf>,
+    pub debug: Option<ObjectFile>,
     /// What two debug files have in common, moved out by dwz(1).
-    pub shared: Option<Elf>,
+    pub shared: Option<ObjectFile>,
 }
 
 /// Looks for the files of a module.
@@ -76,16 +77,17 @@ pub fn find(identity: &Identity) -> Result<Files, SymbolsFound> {
         return Err(SymbolsFound::Mismatch);
     }
     let mut seen = false;
-    let mut check = |elf: Elf| {
+    let mut check = |elf: ObjectFile| {
         seen = true;
         elf.is(&identity.id).then_some(elf)
     };
     let binary = if identity.is_vdso() {
-        vdso::read().and_then(Elf::from_bytes).and_then(&mut check)
+        vdso::read().and_then(ObjectFile::from_bytes).and_then(&mut check)
     } else {
-        identity.places().iter().find_map(|place| Elf::open(place).and_then(&mut check))
+        let mut candidates = identity.places().into_iter().flat_map(|place| ObjectFile::open_all(&place));
+        candidates.find_map(&mut check)
     };
-    let has_lines = binary.as_ref().is_some_and(Elf::has_lines);
+    let has_lines = binary.as_ref().is_some_and(ObjectFile::has_lines);
     let debug = if has_lines { None } else { debug_file(identity, binary.as_ref()) };
     let shared = debug.as_ref().or(binary.as_ref()).and_then(shared_file);
     match (&binary, &debug) {
@@ -97,23 +99,54 @@ pub fn find(identity: &Identity) -> Result<Files, SymbolsFound> {
 
 /// Separate debug information: by build id, else by the name that the binary gives (`.gnu_debuglink`). See "Debugging
 /// Information in Separate Files" in the GDB manual.
-fn debug_file(identity: &Identity, binary: Option<&Elf>) -> Option<Elf> {
+fn debug_file(identity: &Identity, binary: Option<&ObjectFile>) -> Option<ObjectFile> {
+    if binary.is_none_or(ObjectFile::is_mach_o)
+        && let Some(debug) = debug_bundle(identity)
+    {
+        return Some(debug);
+    }
     let by_id =
-        by_build_id(&identity.id).and_then(|path| Elf::open(&path)).filter(|elf| elf.is(&identity.id));
+        by_build_id(&identity.id).and_then(|path| ObjectFile::open(&path)).filter(|elf| elf.is(&identity.id));
     let by_name = || {
         let name = binary?.debug_link()?;
         let directory = Path::new(&identity.path).parent()?;
         let global = Path::new(DEBUG_ROOT).join(directory.strip_prefix("/").ok()?);
         let places = [directory.join(&name), directory.join(".debug").join(&name), global.join(&name)];
-        places.iter().find_map(|place| Elf::open(place).filter(|elf| elf.has_lines() && elf.is(&identity.id)))
+        places
+            .iter()
+            .find_map(|place| ObjectFile::open(place).filter(|elf| elf.has_lines() && elf.is(&identity.id)))
     };
     by_id.or_else(by_name)
 }
 
+/// What dsymutil(1) makes: a bundle beside the file, or beside the bundle that the file is in.
+fn debug_bundle(identity: &Identity) -> Option<ObjectFile> {
+    const MOST_PARENTS: usize = 5;
+    let path = Path::new(&identity.path).strip_prefix("/").ok().map(|_| Path::new(&identity.path))?;
+    let name = path.file_name()?;
+    let place = |beside: &Path| {
+        let mut bundle = beside.file_name()?.to_os_string();
+        bundle.push(".dSYM");
+        Some(beside.with_file_name(bundle).join("Contents/Resources/DWARF").join(name))
+    };
+    let places = path.ancestors().take(MOST_PARENTS).filter_map(place);
+    places
+        .flat_map(|place| ObjectFile::open_all(&place))
+        .find(|file| file.is_mach_o() && file.is(&identity.id))
+}
+
+/// The bytes of a UUID in their own order, from a GUID.
+pub fn uuid(guid: &minidump::format::GUID) -> [u8; 16] {
+    let [a0, a1, a2, a3] = guid.data1.to_be_bytes();
+    let ([b0, b1], [c0, c1]) = (guid.data2.to_be_bytes(), guid.data3.to_be_bytes());
+    let [d0, d1, d2, d3, d4, d5, d6, d7] = guid.data4;
+    [a0, a1, a2, a3, b0, b1, c0, c1, d0, d1, d2, d3, d4, d5, d6, d7]
+}
+
 /// The file that `.gnu_debugaltlink` names by its build id.
-fn shared_file(debug: &Elf) -> Option<Elf> {
+fn shared_file(debug: &ObjectFile) -> Option<ObjectFile> {
     let id = debug.shared_id()?;
-    Elf::open(&by_build_id(&id)?).filter(|elf| elf.is(&id))
+    ObjectFile::open(&by_build_id(&id)?).filter(|elf| elf.is(&id))
 }
 
 fn by_build_id(id: &[u8]) -> Option<PathBuf> {
@@ -196,7 +229,7 @@ mod tests {
     #[test]
     fn a_file_of_another_build_is_refused_and_the_right_one_is_taken() {
         let own = std::env::current_exe().unwrap();
-        let elf = Elf::open(&own).unwrap();
+        let elf = ObjectFile::open(&own).unwrap();
         let path = own.to_str().unwrap().to_string();
         let mut id = elf.id().unwrap();
         assert!(find(&Identity { path: path.clone(), id: id.clone(), pid: None }).is_ok());

@@ -1,7 +1,7 @@
 //! Functions, inlined functions and source lines from DWARF.
 
-use super::elf::{Elf, Section};
 use super::files::Files;
+use super::object_file::{ObjectFile, Section};
 use addr2line::{Context, FrameIter};
 use gimli::Dwarf;
 use std::sync::Arc;
@@ -59,7 +59,7 @@ fn next(frames: &mut FrameIter<'_, Section>) -> Option<SourceFrame> {
     Some(SourceFrame { function, file, line })
 }
 
-fn dwarf(elf: &Elf) -> Option<Dwarf<Section>> {
+fn dwarf(elf: &ObjectFile) -> Option<Dwarf<Section>> {
     let endian = elf.endian();
     let empty = || Section::new(Arc::from([].as_slice()), endian);
     let load = |id: gimli::SectionId| -> Result<Section, gimli::Error> {
@@ -93,7 +93,7 @@ mod tests {
 
     #[test]
     fn this_very_function_is_found_with_its_file() {
-        let own = Elf::open(&std::env::current_exe().unwrap()).unwrap();
+        let own = ObjectFile::open(&std::env::current_exe().unwrap()).unwrap();
         let symbols = own.symbols();
         let symbol =
             symbols.iter().find(|symbol| symbol.name.contains("this_very_function_is_found_with_its_file"));

@@ -2,9 +2,10 @@
 
 use super::super::model::SymbolsFound;
 use super::cfi::{CallFrames, Step};
-use super::elf::Elf;
+use super::compact_unwind::CompactUnwind;
 use super::files::{self, Files, Identity};
 use super::lines::{Lines, SourceFrame, demangle};
+use super::object_file::ObjectFile;
 use super::table::SymbolTable;
 use minidump_unwind::{FillSymbolError, FrameSymbolizer, FrameWalker};
 use std::collections::HashMap;
@@ -21,6 +22,7 @@ pub struct Loaded {
     /// First and last addresses of what is executable in the files.
     code: Vec<(u64, u64)>,
     call_frames: Option<CallFrames>,
+    compact_unwind: Option<CompactUnwind>,
     symbols: SymbolTable,
     lines: LazyLines,
     has_lines: bool,
@@ -54,13 +56,15 @@ impl Loaded {
         let call_frames = main
             .filter(|elf| elf.is_x86_64())
             .and_then(|_| CallFrames::load(files.binary.as_ref(), files.debug.as_ref()));
-        let of_debug = files.debug.as_ref().map(Elf::symbols).filter(|symbols| !symbols.is_empty());
-        let symbols = of_debug.or_else(|| files.binary.as_ref().map(Elf::symbols)).unwrap_or_default();
-        let has_lines = [&files.debug, &files.binary].into_iter().flatten().any(Elf::has_lines);
+        let compact_unwind = files.binary.as_ref().and_then(CompactUnwind::load);
+        let of_debug = files.debug.as_ref().map(ObjectFile::symbols).filter(|symbols| !symbols.is_empty());
+        let symbols = of_debug.or_else(|| files.binary.as_ref().map(ObjectFile::symbols)).unwrap_or_default();
+        let has_lines = [&files.debug, &files.binary].into_iter().flatten().any(ObjectFile::has_lines);
         Ok(Self {
             bias,
-            code: main.map(Elf::code).unwrap_or_default(),
+            code: main.map(ObjectFile::code).unwrap_or_default(),
             call_frames,
+            compact_unwind,
             symbols: SymbolTable::new(symbols),
             lines: LazyLines::Unread(Box::new(files)),
             has_lines,
@@ -75,7 +79,9 @@ impl Loaded {
 
     /// Sets the caller's registers. See [`CallFrames::step`].
     pub fn step(&mut self, address: u64, walker: &mut (dyn FrameWalker + Send)) -> Option<Step> {
-        self.call_frames.as_mut()?.step(address.wrapping_sub(self.bias), walker)
+        let in_file = address.wrapping_sub(self.bias);
+        let by_call_frames = self.call_frames.as_mut().and_then(|frames| frames.step(in_file, walker));
+        by_call_frames.or_else(|| self.compact_unwind.as_ref()?.step(in_file, walker))
     }
 
     /// Names the function at `address`.
@@ -95,12 +101,25 @@ impl Loaded {
         let answer = self.answer(in_file);
         match answer {
             Some(answer) => answer.fill(self.bias, frame),
-            None if self.call_frames.as_ref().is_none_or(|frames| frames.function_at(in_file).is_some()) => {
+            None if self.is_function(in_file) => {
                 return Err(FillSymbolError {});
             }
             None => {}
         }
         Ok(())
+    }
+
+    /// Whether there is a function at an address of the file. Without unwind information nobody knows better.
+    fn is_function(&self, address: u64) -> bool {
+        if self.call_frames.is_none() && self.compact_unwind.is_none() {
+            return true;
+        }
+        self.start_of_function(address).is_some()
+    }
+
+    fn start_of_function(&self, address: u64) -> Option<u64> {
+        let by_call_frames = self.call_frames.as_ref().and_then(|frames| frames.function_at(address));
+        by_call_frames.or_else(|| self.compact_unwind.as_ref()?.function_at(address))
     }
 
     fn answer(&mut self, address: u64) -> Option<Answer> {
@@ -129,8 +148,8 @@ impl Loaded {
         outermost.function =
             outermost.function.take().or_else(|| symbol.map(|symbol| demangle(&symbol.name)));
         outermost.function.as_ref()?;
-        let by_call_frames = || self.call_frames.as_ref().and_then(|frames| frames.function_at(address));
-        let start = symbol.map(|symbol| symbol.address).or_else(by_call_frames).unwrap_or(address);
+        let start = symbol.map(|symbol| symbol.address).or_else(|| self.start_of_function(address));
+        let start = start.unwrap_or(address);
         Some(Answer { start, frames })
     }
 

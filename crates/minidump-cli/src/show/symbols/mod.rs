@@ -1,18 +1,21 @@
 //! Function names, source lines and call frame information from the files of this machine.
 //!
 //! A file is used only when it is the very build that the dump names. Files are opened when the first frame needs
-//! them. Registers of callers are recovered for x86-64; on other processors the unwinder follows frame pointers.
+//! them. Registers of callers are recovered for x86-64, and for innermost functions of Mach-O modules; elsewhere the unwinder
+//! follows frame pointers.
 
 mod cfi;
-mod elf;
+mod compact_unwind;
 mod expression;
 mod files;
 mod lines;
 mod loaded;
+mod object_file;
+mod slice;
 mod table;
 mod vdso;
 
-pub use files::open_without_waiting;
+pub use files::{open_without_waiting, uuid};
 
 use super::model::SymbolsFound;
 use async_trait::async_trait;
@@ -30,6 +33,8 @@ pub struct LocalSymbols {
     modules: HashMap<u64, Identity>,
     /// Executable regions, by address; none when the dump does not tell.
     executable: Vec<(u64, u64)>,
+    /// Where threads wait in a system call: addresses behind its instruction, in functions that have no frame.
+    in_system_call: HashSet<u64>,
     state: Mutex<State>,
 }
 
@@ -41,11 +46,13 @@ struct State {
 }
 
 impl LocalSymbols {
-    /// A provider for the modules of a dump. `regions` tells code from data; `pid` is the process, which may be alive.
+    /// A provider for the modules of a dump. `regions` tells code from data; `pid` is the process, which may be alive;
+    /// `in_system_call` has the instruction pointers of threads that wait in a function without frame.
     pub fn new(
         modules: &MinidumpModuleList,
         regions: Option<&UnifiedMemoryInfoList>,
         pid: Option<u32>,
+        in_system_call: HashSet<u64>,
     ) -> Self {
         let identities = modules.iter().map(|module| (module.base_address(), Identity::new(module, pid)));
         let mut executable: Vec<(u64, u64)> = regions
@@ -55,7 +62,7 @@ impl LocalSymbols {
             .filter_map(|region| region.memory_range().map(|range| (range.start, range.end)))
             .collect();
         executable.sort_unstable();
-        Self { modules: identities.collect(), executable, state: Mutex::default() }
+        Self { modules: identities.collect(), executable, in_system_call, state: Mutex::default() }
     }
 
     /// What was found for the modules that were needed, by base address.
@@ -96,6 +103,19 @@ impl State {
     }
 }
 
+/// Sets the caller of a function that has pushed nothing: AArch64 keeps its return address in the link register, x86-64
+/// at the stack pointer.
+fn frameless_caller(walker: &mut (dyn FrameWalker + Send)) -> Option<()> {
+    if let Some(sp) = walker.get_callee_register("rsp") {
+        let return_address = walker.get_register_at_address(sp)?;
+        walker.set_cfa(sp.checked_add(8)?)?;
+        return walker.set_ra(return_address);
+    }
+    let (sp, lr) = (walker.get_callee_register("sp")?, walker.get_callee_register("x30")?);
+    walker.set_cfa(sp)?;
+    walker.set_ra(lr)
+}
+
 #[async_trait]
 impl SymbolProvider for LocalSymbols {
     async fn fill_symbol(
@@ -118,6 +138,9 @@ impl SymbolProvider for LocalSymbols {
         module: &(dyn Module + Sync),
         walker: &mut (dyn FrameWalker + Send),
     ) -> Option<()> {
+        if !walker.has_grand_callee() && self.in_system_call.contains(&walker.get_instruction()) {
+            return frameless_caller(walker);
+        }
         let mut state = self.state();
         let address = state.exact(walker.get_instruction());
         let step = state.module(module.base_address(), &self.modules)?.step(address, walker)?;

@@ -22,12 +22,12 @@ pub fn read() -> Option<Vec<u8>> {
 
 #[cfg(all(test, target_os = "linux", target_arch = "x86_64"))]
 mod tests {
-    use super::super::elf::Elf;
+    use super::super::object_file::ObjectFile;
     use super::*;
 
     #[test]
     fn the_running_vdso_is_an_elf_file_with_symbols() {
-        let elf = Elf::from_bytes(read().unwrap()).unwrap();
+        let elf = ObjectFile::from_bytes(read().unwrap()).unwrap();
         assert!(elf.id().is_some());
         assert!(elf.symbols().iter().any(|symbol| symbol.name.contains("clock_gettime")));
     }

@@ -1,12 +1,13 @@
-//! An ELF file, of which only the parts asked for are read.
+//! An ELF or Mach-O file, of which only the parts asked for are read.
 
 use super::files::{is_plain_name, open_regular};
+use super::slice::{Slice, slices};
 use super::table::Symbol;
 use gimli::{EndianArcSlice, RunTimeEndian};
 use object::read::ReadCache;
 use object::{
-    Architecture, File, FileKind, Object as _, ObjectSection as _, ObjectSegment as _, ObjectSymbol,
-    SegmentFlags, SymbolKind,
+    Architecture, BinaryFormat, File, FileKind, Object as _, ObjectSection as _, ObjectSegment as _,
+    ObjectSymbol, SegmentFlags, SymbolKind,
 };
 use std::ffi::OsString;
 use std::io::{Cursor, Read, Seek};
@@ -31,26 +32,38 @@ const PAGE: u64 = 4096;
 trait Source: Read + Seek + Send {}
 impl<T: Read + Seek + Send> Source for T {}
 
-/// An ELF file.
-pub struct Elf {
+/// An ELF file, or a Mach-O file for one processor.
+pub struct ObjectFile {
     data: ReadCache<Box<dyn Source>>,
 }
 
-impl Elf {
-    /// Opens the file at `path` if it is a regular file and an ELF file.
+impl ObjectFile {
+    /// Opens the file at `path` if it is a regular file and of a known format.
     pub fn open(path: &Path) -> Option<Self> {
         Self::new(Box::new(open_regular(path)?))
     }
 
-    /// An ELF file in memory.
+    /// Opens the file at `path`, or all parts of it if it is a universal file.
+    pub fn open_all(path: &Path) -> Vec<Self> {
+        let Some(file) = open_regular(path) else { return Vec::new() };
+        let parts = slices(&file);
+        if parts.is_empty() {
+            return Self::new(Box::new(file)).into_iter().collect();
+        }
+        let open = |part| Self::new(Box::new(Slice::new(open_regular(path)?, part)));
+        parts.into_iter().filter_map(open).collect()
+    }
+
+    /// A file in memory.
     pub fn from_bytes(bytes: Vec<u8>) -> Option<Self> {
         Self::new(Box::new(Cursor::new(bytes)))
     }
 
     fn new(source: Box<dyn Source>) -> Option<Self> {
-        let elf = Self { data: ReadCache::new(source) };
-        let is_elf = matches!(FileKind::parse(&elf.data), Ok(FileKind::Elf32 | FileKind::Elf64));
-        (is_elf && elf.file().is_some()).then_some(elf)
+        let own = Self { data: ReadCache::new(source) };
+        let kind = FileKind::parse(&own.data);
+        let is_known = matches!(kind, Ok(FileKind::Elf32 | FileKind::Elf64 | FileKind::MachO64));
+        (is_known && own.file().is_some()).then_some(own)
     }
 
     /// The parsed headers; the bytes behind them are read once and kept.
@@ -58,9 +71,12 @@ impl Elf {
         File::parse(&self.data).ok()
     }
 
-    /// Its GNU build id, or without one the hash of its code.
+    /// Its UUID if it is a Mach-O file, else its GNU build id, or without one the hash of its code.
     pub fn id(&self) -> Option<Vec<u8>> {
         let file = self.file()?;
+        if self.is_mach_o() {
+            return file.mach_uuid().ok().flatten().map(|uuid| uuid.to_vec());
+        }
         match file.build_id() {
             Ok(Some(id)) => Some(id.to_vec()),
             _ => self.text_hash(),
@@ -106,6 +122,16 @@ impl Elf {
             .is_some_and(|file| file.section_by_name(".debug_line").is_some_and(|section| section.size() > 0))
     }
 
+    /// Whether it is a Mach-O file.
+    pub fn is_mach_o(&self) -> bool {
+        self.file().is_some_and(|file| file.format() == BinaryFormat::MachO)
+    }
+
+    /// Whether it is code for AArch64.
+    pub fn is_arm64(&self) -> bool {
+        self.file().is_some_and(|file| matches!(file.architecture(), Architecture::Aarch64))
+    }
+
     /// Whether it is code for x86-64.
     pub fn is_x86_64(&self) -> bool {
         self.file().is_some_and(|file| matches!(file.architecture(), Architecture::X86_64))
@@ -117,21 +143,36 @@ impl Elf {
         if little { RunTimeEndian::Little } else { RunTimeEndian::Big }
     }
 
-    /// What to add to the addresses in the file when its lowest page is mapped at `base`.
+    /// What to add to the addresses in the file when its lowest page is mapped at `base`; of a Mach-O file its header.
     pub fn load_bias(&self, base: u64) -> Option<u64> {
+        if let Some(text) = self.text_address() {
+            return Some(base.wrapping_sub(text));
+        }
         let file = self.file()?;
         let lowest = file.segments().map(|segment| segment.address()).min()?;
         Some(base.wrapping_sub(lowest & !(PAGE - 1)))
     }
 
+    /// Address in a Mach-O file of its header, which is the start of `__TEXT`.
+    pub fn text_address(&self) -> Option<u64> {
+        let file = self.file().filter(|_| self.is_mach_o())?;
+        let text = file
+            .segments()
+            .take(MOST_SEGMENTS)
+            .find(|segment| segment.name_bytes().is_ok_and(|name| name == Some(b"__TEXT")))?;
+        Some(text.address())
+    }
+
     /// First and last address of what is mapped executable.
     pub fn code(&self) -> Vec<(u64, u64)> {
         let Some(file) = self.file() else { return Vec::new() };
-        let executable = file.segments().filter(|segment| {
-            matches!(segment.flags(), SegmentFlags::Elf { p_flags, .. } if p_flags.0 & object::elf::PF_X.0 != 0)
+        let executable = file.segments().filter(|segment| match segment.flags() {
+            SegmentFlags::Elf { p_flags, .. } => p_flags.0 & object::elf::PF_X.0 != 0,
+            SegmentFlags::MachO { initprot, .. } => initprot.0 & object::macho::VM_PROT_EXECUTE.0 != 0,
+            _ => false,
         });
         let ranges = executable.filter_map(|segment| {
-            Some((segment.address(), segment.address().checked_add(segment.size())? - 1))
+            Some((segment.address(), segment.address().checked_add(segment.size().checked_sub(1)?)?))
         });
         ranges.take(MOST_SEGMENTS).collect()
     }
@@ -152,12 +193,22 @@ impl Elf {
     /// The functions that its symbol table names, or its dynamic one when it has no other.
     pub fn symbols(&self) -> Vec<Symbol> {
         let Some(file) = self.file() else { return Vec::new() };
-        let full: Vec<Symbol> =
+        let mut full: Vec<Symbol> =
             file.symbols().filter_map(|symbol| function(&symbol)).take(MOST_SYMBOLS).collect();
+        if self.is_mach_o() {
+            full.iter_mut().for_each(strip_underscore);
+        }
         if !full.is_empty() {
             return full;
         }
         file.dynamic_symbols().filter_map(|symbol| function(&symbol)).take(MOST_SYMBOLS).collect()
+    }
+}
+
+/// Takes away the underscore that Mach-O puts in front of the names of C.
+fn strip_underscore(symbol: &mut Symbol) {
+    if let Some(name) = symbol.name.strip_prefix('_') {
+        symbol.name = name.into();
     }
 }
 
@@ -179,18 +230,18 @@ mod tests {
 
     #[test]
     fn only_elf_files_are_taken() {
-        assert!(Elf::from_bytes(Vec::new()).is_none());
-        assert!(Elf::from_bytes(b"\x7fELF".to_vec()).is_none());
-        assert!(Elf::from_bytes(vec![0x7f; 4096]).is_none());
-        assert!(Elf::from_bytes(b"!<arch>\n".to_vec()).is_none());
-        assert!(Elf::open(Path::new("/etc/passwd")).is_none());
+        assert!(ObjectFile::from_bytes(Vec::new()).is_none());
+        assert!(ObjectFile::from_bytes(b"\x7fELF".to_vec()).is_none());
+        assert!(ObjectFile::from_bytes(vec![0x7f; 4096]).is_none());
+        assert!(ObjectFile::from_bytes(b"!<arch>\n".to_vec()).is_none());
+        assert!(ObjectFile::open(Path::new("/etc/passwd")).is_none());
     }
 
     #[test]
     fn a_file_cut_anywhere_is_no_danger() {
         let own = std::fs::read(std::env::current_exe().unwrap()).unwrap();
         for size in (0..4096).step_by(61).chain([own.len() / 3, own.len() / 2, own.len() - 1]) {
-            if let Some(elf) = Elf::from_bytes(own[..size].to_vec()) {
+            if let Some(elf) = ObjectFile::from_bytes(own[..size].to_vec()) {
                 let _ =
                     (elf.id(), elf.symbols(), elf.section(".eh_frame"), elf.load_bias(0), elf.has_lines());
             }
@@ -199,7 +250,7 @@ mod tests {
 
     #[test]
     fn this_test_has_an_id_symbols_and_lines() {
-        let elf = Elf::open(&std::env::current_exe().unwrap()).unwrap();
+        let elf = ObjectFile::open(&std::env::current_exe().unwrap()).unwrap();
         assert!(elf.is(&elf.id().unwrap()));
         assert!(!elf.is(b""));
         assert!(elf.has_lines());
