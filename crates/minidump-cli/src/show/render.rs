@@ -1,9 +1,10 @@
 //! A dump as text for people.
 
+mod apple;
+
 use super::fold::{self, Group};
 use super::model::{
-    Access, Annotation, Apple, Crash, Dump, Format, Frame, Module, Process, SymbolsFound, System, Thread,
-    Trust,
+    Access, Annotation, Crash, Dump, Format, Frame, Module, Process, SymbolsFound, System, Thread, Trust,
 };
 use super::time::{span, utc};
 use crate::text::{counted, escape, grouped};
@@ -45,7 +46,7 @@ pub fn render(dump: &Dump) -> String {
     page.fact("memory", &memory(dump));
     page.fact("dump", &file(dump));
     if let Some(apple) = &dump.apple {
-        facts_of_apple(&mut page, apple);
+        apple::process(&mut page, apple);
     }
     for annotation in &dump.annotations {
         page.fact("annotation", &told(annotation));
@@ -56,10 +57,8 @@ pub fn render(dump: &Dump) -> String {
         page.gap();
         threads(&mut page, &group);
     }
-    if let Some(thread) = dump.threads.iter().find(|thread| thread.blamed && dump.apple.is_some()) {
-        page.gap();
-        page.line(&format!("registers of thread {}", thread.id));
-        registers(&mut page, thread);
+    if dump.apple.is_some() {
+        apple::blamed(&mut page, &dump.threads);
     }
     page.gap();
     modules(&mut page, &dump.modules);
@@ -84,55 +83,6 @@ pub fn render_crash(dump: &Dump) -> String {
         threads(&mut page, &vec![thread]);
     }
     page.text
-}
-
-/// What only dumps of Apple's systems tell of the process.
-fn facts_of_apple(page: &mut Page, apple: &Apple) {
-    for info in &apple.crash_info {
-        let texts = [&info.message, &info.message2, &info.signature, &info.backtrace];
-        for text in texts.into_iter().flatten() {
-            page.fact("crash text", &format!("{} (of {})", text.trim_end(), info.module));
-        }
-    }
-    let facts = [
-        ("dyld", apple.dyld_error.clone()),
-        ("bundle", apple.bundle_version.clone()),
-        ("boot args", apple.boot_args.clone().filter(|text| !text.is_empty())),
-        ("address mask", apple.address_mask.filter(|mask| mask.0 != 0).map(|mask| format!("{:#x}", mask.0))),
-        (
-            "shared cache",
-            apple.shared_cache.as_ref().map(|cache| format!("{} at {:#x}", cache.uuid, cache.base.0)),
-        ),
-    ];
-    for (name, fact) in facts {
-        if let Some(fact) = fact {
-            page.fact(name, &fact);
-        }
-    }
-}
-
-/// The dispatch queue, and what was suspended before.
-fn of_apple(thread: &Thread) -> Option<String> {
-    let apple = thread.apple.as_ref()?;
-    let mut parts = Vec::new();
-    parts.extend(apple.dispatch_queue.as_ref().map(|queue| format!("dispatch queue {queue}")));
-    if apple.suspend_count > 0 {
-        parts.push(format!("suspended {}", counted(apple.suspend_count.into(), "time")));
-    }
-    (!parts.is_empty()).then(|| format!("  {}: {}", thread.id, parts.join(", ")))
-}
-
-/// The registers of the blamed thread, three a line.
-fn registers(page: &mut Page, thread: &Thread) {
-    let registers = thread.registers.as_deref().unwrap_or_default();
-    for line in registers.chunks(3) {
-        let line: Vec<String> =
-            line.iter().map(|register| format!("{:>6} {:#018x}", register.name, register.value.0)).collect();
-        page.line(&format!("  {}", line.join("  ")));
-    }
-    if let Some(fault) = thread.apple.as_ref().and_then(|apple| apple.fault) {
-        page.line(&format!("  fault at {:#x}, syndrome {:#x}", fault.address.0, fault.syndrome.0));
-    }
 }
 
 fn crash(crash: &Crash) -> String {
@@ -216,7 +166,7 @@ fn quoted(argument: &str) -> String {
 fn threads(page: &mut Page, group: &Group) {
     let Some(first) = group.first() else { return };
     page.line(&heading(group));
-    group.iter().filter_map(|thread| of_apple(thread)).for_each(|line| page.line(&line));
+    group.iter().filter_map(|thread| apple::thread(thread)).for_each(|line| page.line(&line));
     let mut expected = 0;
     for run in first.frames.chunk_by(is_recursion) {
         let (Some(start), Some(end)) = (run.first(), run.last()) else { continue };

@@ -321,12 +321,12 @@ fn people_read_the_same() {
 fn a_dump_cut_or_damaged_anywhere_is_an_error_or_a_dump() {
     let whole = dump("/nowhere/a", true, Arm64Context::Breakpad, true);
     let file = tempfile::NamedTempFile::new().unwrap();
-    for size in (0..whole.len()).step_by(53) {
+    for size in (0..whole.len()).step_by(131) {
         std::fs::write(file.path(), &whole[..size]).unwrap();
         let _ = read_guarded(file.path());
     }
     let values = [0_u32, 1, 0x7fff_ffff, 0xffff_fff0, u32::MAX];
-    for (at, value) in (0..whole.len() - 4).step_by(12).zip(values.iter().cycle()) {
+    for (at, value) in (0..whole.len() - 4).step_by(28).zip(values.iter().cycle()) {
         let mut bytes = whole.clone();
         bytes[at..at + 4].copy_from_slice(&value.to_le_bytes());
         std::fs::write(file.path(), &bytes).unwrap();

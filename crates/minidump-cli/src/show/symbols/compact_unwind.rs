@@ -150,21 +150,52 @@ fn arm64(encoding: u32, inside: u64, walker: &mut (dyn FrameWalker + Send)) -> O
 
 fn x86_64(encoding: u32, inside: u64, walker: &mut (dyn FrameWalker + Send)) -> Option<Step> {
     let sp = walker.get_callee_register("rsp")?;
-    let (cfa, saved_frame) = match (encoding & MODE, inside) {
-        (X86_64_FRAME | X86_64_IMMEDIATE, 0) => (sp.checked_add(8)?, None),
+    let (cfa, saved) = match (encoding & MODE, inside) {
+        (X86_64_FRAME | X86_64_IMMEDIATE, 0) => (sp.checked_add(8)?, Vec::new()),
         // Behind `push %rbp`, which is one byte long.
-        (X86_64_FRAME, 1) => (sp.checked_add(16)?, Some(sp)),
-        (X86_64_IMMEDIATE, _) => (sp.checked_add(u64::from(encoding >> 16 & 0xff) * 8)?, None),
+        (X86_64_FRAME, 1) => (sp.checked_add(16)?, vec!["rbp"]),
+        (X86_64_IMMEDIATE, _) => {
+            (sp.checked_add(u64::from(encoding >> 16 & 0xff) * 8)?, saved_registers(encoding)?)
+        }
         _ => return None,
     };
-    let return_address = walker.get_register_at_address(cfa.checked_sub(8)?)?;
-    let frame = saved_frame.and_then(|at| walker.get_register_at_address(at));
+    let return_address = cfa.checked_sub(8)?;
+    // The registers lie below the return address, the last one next to it.
+    let places = saved
+        .iter()
+        .rev()
+        .zip(1_u64..)
+        .map(|(name, distance)| (*name, return_address.checked_sub(8 * distance)));
+    let restored: Vec<_> =
+        places.map(|(name, at)| (name, at.and_then(|at| walker.get_register_at_address(at)))).collect();
+    let return_address = walker.get_register_at_address(return_address)?;
     walker.set_cfa(cfa)?;
     walker.set_ra(return_address)?;
-    if let Some(frame) = frame {
-        walker.set_caller_register("rbp", frame)?;
+    for (name, value) in restored {
+        match value {
+            Some(value) => walker.set_caller_register(name, value)?,
+            None => walker.clear_caller_register(name),
+        }
     }
     Some(Step::default())
+}
+
+/// The registers that a function without frame pointer keeps on the stack, the lowest address first. Bits 10 to 12 of its
+/// encoding tell how many, bits 0 to 9 which ones: the number of their permutation, in a numeral system where each digit
+/// picks one of the registers that are left.
+fn saved_registers(encoding: u32) -> Option<Vec<&'static str>> {
+    let mut left = vec!["rbx", "r12", "r13", "r14", "r15", "rbp"];
+    let count = encoding >> 10 & 7;
+    let mut rest = encoding & 0x3ff;
+    let mut saved = Vec::new();
+    for digit in 0..count {
+        // How many ways there are to pick those behind this digit.
+        let ways: u32 = (digit + 1..count).map(|later| 6_u32.saturating_sub(later)).product();
+        let picked = usize::try_from(rest.checked_div(ways)?).ok()?;
+        rest = rest.checked_rem(ways)?;
+        saved.push(if picked < left.len() { left.remove(picked) } else { return None });
+    }
+    Some(saved)
 }
 
 #[cfg(test)]

@@ -130,6 +130,29 @@ fn a_function_of_x86_64_without_frame_has_its_caller_on_the_stack() {
 }
 
 #[test]
+fn registers_on_the_stack_are_numbered_by_their_permutation() {
+    let saved = |count: u32, permutation: u32| saved_registers(count << 10 | permutation);
+    assert_eq!(saved(0, 0), Some(vec![]));
+    assert_eq!(saved(1, 5), Some(vec!["rbp"]));
+    assert_eq!(saved(2, 0), Some(vec!["rbx", "r12"]));
+    // 5 * 5 + 4: the last of six, then the last of the five that are left.
+    assert_eq!(saved(2, 29), Some(vec!["rbp", "r15"]));
+    assert_eq!(saved(6, 0), Some(vec!["rbx", "r12", "r13", "r14", "r15", "rbp"]));
+    assert_eq!(saved(6, 719), Some(vec!["rbp", "r15", "r14", "r13", "r12", "rbx"]));
+    assert_eq!(saved(1, 6), None);
+    assert_eq!(saved(7, 0), None);
+    assert_eq!(saved(6, 0x3ff), None);
+}
+
+#[test]
+fn a_frame_pointer_that_was_pushed_is_restored() {
+    // Four words of stack: one free, RBX and RBP, the return address.
+    let encoding = X86_64_IMMEDIATE | 4 << 16 | 2 << 10 | 4;
+    assert_eq!(saved_registers(encoding), Some(vec!["rbx", "rbp"]));
+    assert_eq!(walked(encoding, 9, false), Some((0x7020, 0x103, Some(0x102))));
+}
+
+#[test]
 fn only_innermost_functions_are_looked_up() {
     let mut walker = Walker { is_called: true, ..Walker::default() };
     assert!(unwind(info(), true).step(BASE + 0x100, &mut walker).is_none());
