@@ -21,6 +21,7 @@ pub mod image;
 pub mod lldb;
 pub mod programs;
 pub mod scene;
+pub mod stackwalk;
 pub mod strict;
 pub mod tools;
 pub mod wheels;

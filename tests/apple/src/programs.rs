@@ -27,7 +27,8 @@ macro_rules! program {
     };
 }
 
-/// In the order of building: the later ones are linked with the earlier ones.
+/// In the order of building: the later ones are linked with the earlier ones. The system's are in a folder of their own,
+/// so that readers do not find them beside the executable.
 const PROGRAMS: [Program; 7] = [
     program!("dyld", "dyld.c", "-dylib", "-install_name", "/usr/lib/dyld"),
     program!(
@@ -43,7 +44,7 @@ const PROGRAMS: [Program; 7] = [
         "-dylib",
         "-install_name",
         "/usr/lib/system/libsystem_pthread.dylib",
-        "libsystem_kernel.dylib"
+        "system/libsystem_kernel.dylib"
     ),
     program!(
         "libsystem_c.dylib",
@@ -51,7 +52,7 @@ const PROGRAMS: [Program; 7] = [
         "-dylib",
         "-install_name",
         "/usr/lib/system/libsystem_c.dylib",
-        "libsystem_pthread.dylib"
+        "system/libsystem_pthread.dylib"
     ),
     program!(
         "libcrash.dylib",
@@ -69,13 +70,20 @@ const PROGRAMS: [Program; 7] = [
         "-e",
         "_main",
         "libcrash.dylib",
-        "libsystem_pthread.dylib",
-        "libsystem_c.dylib"
+        "system/libsystem_pthread.dylib",
+        "system/libsystem_c.dylib"
     ),
 ];
 
 /// Those that readers have with their debug information: as at a developer, who has no system libraries of others.
 pub const OURS: [&str; 3] = ["crasher", "libcrash.dylib", "plugin.bundle"];
+
+const SYSTEM_FOLDER: &str = "system";
+
+/// Where the program called `name` lies.
+fn place(name: &str) -> String {
+    if OURS.contains(&name) { name.to_owned() } else { format!("{SYSTEM_FOLDER}/{name}") }
+}
 
 const STUB: &str = include_str!("../programs/libSystem.tbd");
 /// With unwind tables, as all programs of Macs; calls stay calls, so that no frame disappears.
@@ -90,7 +98,12 @@ pub struct Built(&'static Path);
 impl Built {
     /// The program called `name`.
     pub fn path(self, name: &str) -> PathBuf {
-        self.0.join(name)
+        self.0.join(place(name))
+    }
+
+    /// The folder of the system's libraries.
+    pub fn system(self) -> PathBuf {
+        self.0.join(SYSTEM_FOLDER)
     }
 
     /// The file with the debug information of the program called `name`.
@@ -128,6 +141,7 @@ fn build(tools: &Tools, arch: Arch, folder: &Path) {
     std::fs::create_dir_all(parent).unwrap();
     let made = tempfile::tempdir_in(parent).unwrap();
     std::fs::write(made.path().join("libSystem.tbd"), STUB).unwrap();
+    std::fs::create_dir(made.path().join(SYSTEM_FOLDER)).unwrap();
     for program in &PROGRAMS {
         std::fs::write(made.path().join(program.source), program.code).unwrap();
         let object = format!("{}.o", program.source);
@@ -136,7 +150,7 @@ fn build(tools: &Tools, arch: Arch, folder: &Path) {
         run(clang.args(["-c", program.source, "-o", &object]), made.path());
         let mut linker = Command::new(&tools.linker);
         linker.args(["-arch", arch.name()]).args(SYSTEM).args(["-L", ".", "-lSystem"]);
-        run(linker.args(program.link).args([&object, "-o", program.name]), made.path());
+        run(linker.args(program.link).args([&object, "-o", &place(program.name)]), made.path());
         if OURS.contains(&program.name) {
             run(Command::new(&tools.dsymutil).arg(program.name), made.path());
         }
