@@ -26,6 +26,8 @@ pub enum Role {
     CallData,
     /// Has used up its stack.
     Overflow,
+    /// Has used up a stack of the size that threads have on macOS unless they ask for more.
+    DeepOverflow,
     /// Waits below so many frames of one function.
     Descend(u64),
 }
@@ -44,8 +46,10 @@ fn addresses(arch: Arch) -> (u64, u64) {
     }
 }
 
-/// Bytes of each stack, the page below it is a guard.
+/// Bytes of a stack; the page below it is a guard.
 pub const STACK: u64 = 0x8000;
+/// Bytes of the stack of [`Role::DeepOverflow`].
+pub const DEEP_STACK: u64 = 0x8_0000;
 /// From one stack to the next.
 const STACK_DISTANCE: u64 = 0x10_0000;
 
@@ -140,21 +144,36 @@ impl Scene {
     /// Signs all return addresses of arm64 threads, as functions of arm64e do: in the link registers and in the frame
     /// records.
     pub fn sign_return_addresses(&mut self) {
-        for thread in &mut self.threads {
-            if thread.registers["lr"] != 0 {
-                *thread.registers.get_mut("lr").unwrap() |= SIGNATURE;
-            }
-            let mut record = thread.registers["fp"];
-            while record != 0 {
-                let at = usize::try_from(record - thread.bottom).unwrap();
-                let word = |at: usize| u64::from_le_bytes(thread.stack[at..at + 8].try_into().unwrap());
-                let (next, address) = (word(at), word(at + 8));
+        for index in 0..self.threads.len() {
+            for record in self.frame_records(index) {
+                let address = self.stack_word(index, record + 8);
                 if address != 0 {
-                    thread.stack[at + 8..at + 16].copy_from_slice(&(address | SIGNATURE).to_le_bytes());
+                    self.write_stack(index, record + 8, &(address | SIGNATURE).to_le_bytes());
                 }
-                record = next;
             }
+            let link = self.threads[index].registers.get_mut("lr").unwrap();
+            *link |= if *link == 0 { 0 } else { SIGNATURE };
         }
+    }
+
+    /// Addresses of the frame records of the arm64 thread at `index`, innermost first.
+    pub fn frame_records(&self, index: usize) -> Vec<u64> {
+        let first = self.threads[index].registers["fp"];
+        let next = |record: &u64| Some(self.stack_word(index, *record)).filter(|next| *next > *record);
+        std::iter::successors(Some(first), next).collect()
+    }
+
+    fn stack_word(&self, index: usize, address: u64) -> u64 {
+        let thread = &self.threads[index];
+        let at = usize::try_from(address - thread.bottom).unwrap();
+        u64::from_le_bytes(thread.stack[at..at + 8].try_into().unwrap())
+    }
+
+    /// Writes into the stack of the thread at `index`.
+    pub fn write_stack(&mut self, index: usize, address: u64, bytes: &[u8]) {
+        let thread = &mut self.threads[index];
+        let at = usize::try_from(address - thread.bottom).unwrap();
+        thread.stack[at..at + bytes.len()].copy_from_slice(bytes);
     }
 
     /// Registers of the thread at `index`.
@@ -218,11 +237,12 @@ fn start(images: &[Image], arch: Arch, index: usize, role: Role) -> Start {
         Role::Abort => ("app_check", 0),
         Role::CallNull => ("app_call", 0),
         Role::CallData => ("app_call", address("annotations")),
-        Role::Overflow => ("app_overflow", 0),
+        Role::Overflow | Role::DeepOverflow => ("app_overflow", 0),
         Role::Descend(levels) => ("app_descend", levels),
     };
     let entry = address(if role == Role::Crash { "start" } else { "thread_start" });
-    Start { entry, arguments: vec![address(routine), argument], bottom, top: bottom + STACK }
+    let size = if role == Role::DeepOverflow { DEEP_STACK } else { STACK };
+    Start { entry, arguments: vec![address(routine), argument], bottom, top: bottom + size }
 }
 
 fn arm64(thread: &Stopped) -> Arm64State {

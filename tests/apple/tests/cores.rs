@@ -8,7 +8,7 @@
 use apple_tests::dumps::{self, Dump};
 use apple_tests::emulator::Stop;
 use apple_tests::lldb::{self, Answer, Question};
-use apple_tests::scene::{EXECUTABLE, FIRST_ID, Role, Scene};
+use apple_tests::scene::{DEEP_STACK, EXECUTABLE, FIRST_ID, Role, Scene};
 use apple_tests::tools::Tools;
 use apple_tests::{Arch, programs, tools};
 use minidump_snapshot::CpuState;
@@ -276,4 +276,43 @@ fn an_overflown_stack_is_shown_to_its_beginning() {
             assert_eq!(with_files.threads[0].stop_reason.as_ref(), Some(&reason));
         }
     }
+}
+
+/// T6. The same of a stack of half a megabyte, where the files of the program are there.
+#[test]
+fn a_deep_overflown_stack_is_shown_to_its_beginning() {
+    let Some(tools) = tools::find("a_deep_overflown_stack_is_shown_to_its_beginning") else { return };
+    let arch = Arch::Arm64;
+    let scene = Scene::of(tools, programs::built(tools, arch), arch, &[Role::Wait, Role::DeepOverflow]);
+    let core = dumps::core(&scene, Some(1));
+    assert!(core.bytes.len() as u64 <= DEEP_STACK + (16 << 10), "{} bytes", core.bytes.len());
+    let answer = lldb::ask_one(tools, ours(tools, &core, arch));
+    let shown = frames(&scene, &answer, 0);
+    assert!(shown.len() > 16_000, "{} frames of 32 bytes", shown.len());
+    assert_eq!(shown[0], "crasher`app_recurse crasher.c:56");
+    assert_eq!(
+        shown[shown.len() - 3..],
+        [
+            "crasher`app_recurse crasher.c:57",
+            "crasher`app_overflow crasher.c:64",
+            "(libsystem_pthread.dylib`thread_start)",
+        ]
+    );
+    assert_eq!(frames(&scene, &answer, 1), WAIT);
+}
+
+/// T6. A chain of frame records that leads back to itself ends the stack, and hides nothing before it.
+#[test]
+fn a_cyclic_chain_of_frames_ends_the_stack() {
+    let Some(tools) = tools::find("a_cyclic_chain_of_frames_ends_the_stack") else { return };
+    let arch = Arch::Arm64;
+    let mut scene = Scene::of(tools, programs::built(tools, arch), arch, &[Role::Crash, Role::Wait]);
+    // The record of `main` becomes its own successor.
+    let records = scene.frame_records(0);
+    scene.write_stack(0, records[4], &records[4].to_le_bytes());
+    let core = dumps::core(&scene, Some(0));
+    let answer = lldb::ask_one(tools, ours(tools, &core, arch));
+    assert_eq!(frames(&scene, &answer, 0)[..CRASH.len() - 1], CRASH[..CRASH.len() - 1]);
+    assert!(answer.threads[0].frames.len() < 20, "{} frames", answer.threads[0].frames.len());
+    assert_eq!(frames(&scene, &answer, 1), WAIT);
 }

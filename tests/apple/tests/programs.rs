@@ -2,7 +2,7 @@
 #![cfg(all(target_os = "linux", target_arch = "x86_64"))]
 
 use apple_tests::emulator::Stop;
-use apple_tests::scene::{Role, STACK, Scene};
+use apple_tests::scene::{DEEP_STACK, Role, STACK, Scene};
 use apple_tests::{Arch, programs, tools};
 
 #[test]
@@ -16,6 +16,7 @@ fn emulated_threads_stop_where_the_sources_say() {
             (Role::Abort, "libsystem_kernel.dylib`__pthread_kill", Stop::SystemCall),
             (Role::CallNull, "", Stop::Fetch(0)),
             (Role::Overflow, "crasher`app_recurse", Stop::Write(0)),
+            (Role::DeepOverflow, "crasher`app_recurse", Stop::Write(0)),
             (Role::Descend(9), "libsystem_kernel.dylib`__psynch_cvwait", Stop::SystemCall),
         ];
         let scene = Scene::of(tools, programs::built(tools, arch), arch, &roles.map(|(role, ..)| role));
@@ -29,7 +30,8 @@ fn emulated_threads_stop_where_the_sources_say() {
                 }
                 (expected, found) => assert_eq!(expected, found, "{arch:?} {role:?}"),
             }
-            assert_eq!(scene.threads[index].stack.len() as u64, STACK);
+            let size = if role == Role::DeepOverflow { DEEP_STACK } else { STACK };
+            assert_eq!(scene.threads[index].stack.len() as u64, size);
         }
     }
 }

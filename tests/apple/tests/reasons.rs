@@ -34,12 +34,12 @@ const CASES: [Case; 13] = [
     // abort(): SIGABRT around nothing.
     Case(Arch::Arm64, dumps::CRASH, [0x0600_0000, 0], "EXC_SOFTWARE / SIGABRT", None),
     Case(Arch::X86_64, dumps::CRASH, [0x0600_0000, 0], "EXC_SOFTWARE / SIGABRT", None),
-    // A guarded port (type 1), destroyed (flavor 1), port 0x1903.
+    // A guarded port (type 1), destroyed (flavor 1), port 0x1903, guard 0x55.
     Case(
         Arch::Arm64,
         dumps::GUARD,
         [1 << 61 | 1 << 32 | 0x1903, 0x55],
-        "EXC_GUARD / GUARD_TYPE_MACH_PORT",
+        "EXC_GUARD / GUARD_TYPE_MACH_PORT / GUARD_EXC_DESTROY port name: 6403 subcode: 85",
         None,
     ),
     // Too much memory (type 3, flavor 1), 100 MB.
@@ -47,7 +47,7 @@ const CASES: [Case; 13] = [
         Arch::Arm64,
         dumps::RESOURCE,
         [3 << 61 | 1 << 58 | 100, 0],
-        "EXC_RESOURCE / RESOURCE_TYPE_MEMORY",
+        "EXC_RESOURCE / RESOURCE_TYPE_MEMORY / FLAVOR_HIGH_WATERMARK high watermark limit: 100MiB",
         None,
     ),
 ];
