@@ -46,7 +46,7 @@ const CASES: [Case; 13] = [
     Case(
         Arch::Arm64,
         dumps::RESOURCE,
-        [3 << 61 | 1 << 58 | 100, 0],
+        [3 << 61 | 1 << 58 | 0x64, 0],
         "EXC_RESOURCE / RESOURCE_TYPE_MEMORY / FLAVOR_HIGH_WATERMARK high watermark limit: 100MiB",
         None,
     ),
