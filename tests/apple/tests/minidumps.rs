@@ -1,6 +1,6 @@
 //! macOS minidumps in LLDB and minidump-stackwalk: both read the same crash, for all that a minidump of a Mac may hold.
 #![cfg(all(target_os = "linux", target_arch = "x86_64"))]
-#![expect(clippy::indexing_slicing, reason = "helpers of tests fail the test")]
+#![expect(clippy::indexing_slicing, clippy::unwrap_used, reason = "helpers of tests fail the test")]
 
 use apple_tests::dumps::{self, Dump};
 use apple_tests::lldb::{self, Question};
