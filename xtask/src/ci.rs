@@ -21,6 +21,7 @@ const CHECKS: &[(&str, Check)] = &[
     ("doc", documentation),
     ("deny", deny::check),
     ("cross", cross::check),
+    ("emulator", libraries_for_macos),
     ("dist", static_program),
     ("peer", published_crate),
     ("minidumper", minidumper::test),
@@ -126,6 +127,16 @@ fn static_program() -> Outcome {
 
 #[cfg(not(target_os = "linux"))]
 fn static_program() -> Outcome {
+    Ok(())
+}
+
+#[cfg(target_os = "linux")]
+fn libraries_for_macos() -> Outcome {
+    crate::apple_emulator::check()
+}
+
+#[cfg(not(target_os = "linux"))]
+fn libraries_for_macos() -> Outcome {
     Ok(())
 }
 

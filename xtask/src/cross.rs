@@ -119,10 +119,10 @@ fn command(case: &Case) -> Outcome<Command> {
     for package in case.packages {
         command.args(["--package", package]);
     }
-    if case.target.contains("-apple-") {
-        if let Some(tools) = apple::Tools::ensure(case.target)? {
-            tools.apply(&mut command, case.target);
-        }
+    if case.target.contains("-apple-")
+        && let Some(tools) = apple::Tools::ensure(case.target)?
+    {
+        tools.apply(&mut command, case.target);
     }
     Ok(command)
 }

@@ -6,6 +6,8 @@
 
 mod apple;
 #[cfg(target_os = "linux")]
+mod apple_emulator;
+#[cfg(target_os = "linux")]
 mod bench;
 #[cfg(target_os = "linux")]
 mod capi;

@@ -6,7 +6,7 @@
 
 use super::folder;
 use crate::{
-    setup,
+    places, setup,
     shell::{self, Doing, Outcome},
 };
 use std::{
@@ -54,6 +54,14 @@ impl Tools {
         let archiver = made.join("ar");
         write_script(&archiver, &format!("#!/bin/sh\nexec '{}' ar \"$@\"\n", zig.join("zig").display()))?;
         Ok(Some(Self { linker: linker()?, libraries, compiler, archiver }))
+    }
+
+    /// Compiles a program in C that uses the header for macOS.
+    pub fn check_header(&self) -> Outcome {
+        let mut command = Command::new(&self.compiler);
+        command.args(["-std=c11", "-Wall", "-Wextra", "-Wpedantic", "-Werror", "-fsyntax-only"]);
+        command.arg("-I").arg(places::root().join("crates/minidump-capi/include"));
+        shell::run(command.arg(places::root().join("tests/apple-emulator/tests/header.c")))
     }
 
     /// Makes a command of cargo use these for `target`.

@@ -91,6 +91,13 @@ pub fn zig() -> Outcome<PathBuf> {
     Ok(fetched.join("ziglang"))
 }
 
+/// Unicorn, which executes instructions of other processors: returns the folder of its Python package, which has the library.
+pub fn unicorn() -> Outcome<PathBuf> {
+    let fetched = places::tools().join("apple/emulator");
+    python::install(&places::root().join("tests/apple/programs/emulate.requirements.txt"), &fetched)?;
+    Ok(fetched.join("unicorn"))
+}
+
 /// LLVM's linker, for toolchains that come without.
 pub fn lld() -> Outcome {
     apt::first_available(LLD).and_then(|package| apt::install(&[package]))

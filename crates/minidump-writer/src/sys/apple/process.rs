@@ -29,6 +29,10 @@ pub fn sysctl(name: &str, bytes: &mut [u8]) -> Result<usize, i32> {
 
 /// When process `pid` started, and whose it is.
 pub fn facts(pid: i32) -> Option<ProcessFacts> {
+    // Process 0 is the kernel itself, and the id where the kernel does not tell one.
+    if pid <= 0 {
+        return None;
+    }
     let mut facts = MaybeUninit::<libc::proc_bsdinfo>::zeroed();
     let size = i32::try_from(size_of_val(&facts)).ok()?;
     let target = facts.as_mut_ptr().cast();

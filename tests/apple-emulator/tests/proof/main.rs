@@ -1,0 +1,19 @@
+//! The library for macOS, executed, makes of a simulated task the very file that the same source makes of it on this host.
+//!
+//! `cargo xtask ci apple` builds the libraries, fetches the emulator, and starts this.
+#![expect(
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "whatever goes wrong shall fail the test"
+)]
+
+mod contents;
+mod expected;
+mod faults;
+mod imports;
+mod own_process;
+mod places;
+mod run;
+mod tasks;
+mod trouble;
