@@ -2,7 +2,7 @@
 
 use crate::CaptureOptions;
 use crate::arch::Arch;
-use crate::exception::{CrashedThread, MachCrash, decode};
+use crate::exception::{CrashedThread, MachCrash, decode, is_named_by};
 use crate::thread::{Found, ThreadReader, list};
 use minidump_snapshot::{Exception, RegionKind, Snapshot, SoftError, Stage};
 use std::collections::BTreeSet;
@@ -38,11 +38,13 @@ pub fn threads(
     }
     let crashed = found.iter().position(|found| found.crashed);
     let asked = options.blamed_thread.filter(|_| crashed.is_none());
-    let is_asked = |found: &Found| found.thread.apple.as_ref().map(|apple| apple.id) == asked;
-    let named = asked.and_then(|id| {
+    let named = asked.and_then(|name| {
+        let is_asked = |found: &Found| {
+            found.thread.apple.as_ref().is_some_and(|apple| apple.id != 0 && is_named_by(apple.id, name))
+        };
         let position = found.iter().position(is_asked);
         if position.is_none() {
-            let message = format!("the task has no thread {id} (any more); another one is blamed");
+            let message = format!("the task has no thread {name} (any more); another one is blamed");
             errors.push(SoftError::new(Stage::Target, message));
         }
         position

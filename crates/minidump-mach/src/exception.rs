@@ -19,10 +19,26 @@ const SIGABRT: u64 = 6;
 /// The thread that an exception is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CrashedThread {
-    /// By the id that is unique in the system, as messages of protected behaviours tell it.
+    /// By the id that is unique in the system, as messages of protected behaviours tell it, or by the lower half of it, as
+    /// snapshots do.
     Id(u64),
     /// By its port.
     Port(ThreadPort),
+}
+
+impl CrashedThread {
+    /// Whether this is the thread with that port and id.
+    pub(crate) fn is(self, port: ThreadPort, id: Option<u64>) -> bool {
+        match self {
+            Self::Id(asked) => id.is_some_and(|id| is_named_by(id, asked)),
+            Self::Port(asked) => port == asked,
+        }
+    }
+}
+
+/// Whether `name` is the id of a thread, or the lower half of it.
+pub fn is_named_by(id: u64, name: u64) -> bool {
+    id == name || u64::from(low_half(id)) == name
 }
 
 /// A Mach exception.

@@ -37,7 +37,7 @@ pub struct CaptureOptions {
     /// With all memory, keep also the code and the constants of the shared cache, which are gigabytes and the same in every
     /// process.
     pub shared_cache: bool,
-    /// Id of the thread that the dump is about, unless a crash tells.
+    /// Id, or the lower half of it, of the thread that the dump is about, unless a crash tells.
     pub blamed_thread: Option<u64>,
     /// A thread that only handles the crash, and is left out.
     pub handler_thread: Option<ThreadPort>,

@@ -1,7 +1,6 @@
 //! While the other threads stand still. Nothing here allocates, locks or calls anything that does.
 
 use super::record::{Piece, Record, ThreadRecord, stack_pointer};
-use crate::exception::CrashedThread;
 use crate::memory::TaskMemory;
 use crate::suspension::resumed;
 use crate::thread::cpu_flavors;
@@ -127,10 +126,8 @@ impl Held<'_> {
         for thread in threads.iter() {
             let info = |flavor: ThreadFlavor| thread.answer(flavor as u32, true).unwrap_or_default();
             let identifier = info(ThreadFlavor::Identifier);
-            let is_crashed = crashed.is_some_and(|(crashed, _)| match crashed {
-                CrashedThread::Port(port) => port == thread.port,
-                CrashedThread::Id(id) => crate::bytes::pair(identifier, 0) == Some(id),
-            });
+            let id = crate::bytes::pair(identifier, 0);
+            let is_crashed = crashed.is_some_and(|(crashed, _)| crashed.is(thread.port, id));
             let recorded = crashed.and_then(|(_, sp)| sp).filter(|_| is_crashed);
             let now = || thread.answer(general, false).ok().and_then(|words| stack_pointer(*arch, words));
             let Some(sp) = recorded.or_else(now) else { continue };

@@ -35,10 +35,8 @@ impl ThreadReader<'_> {
     /// What is known of the thread. `None` when it has ended.
     pub fn read(&mut self, port: ThreadPort, errors: &mut Vec<SoftError>) -> Option<Found> {
         let identity = identity(self.task, port);
-        let crashed = self.crash.filter(|crash| match crash.thread {
-            CrashedThread::Id(id) => identity.is_ok_and(|identity| identity.id == id),
-            CrashedThread::Port(crashed) => crashed == port,
-        });
+        let id = identity.ok().map(|identity| identity.id);
+        let crashed = self.crash.filter(|crash| crash.thread.is(port, id));
         let (registers, failure) = self.registers(port, crashed);
         if registers.cpu.is_none() && failure.is_some_and(is_gone) {
             let message = "a thread ended while it was captured";

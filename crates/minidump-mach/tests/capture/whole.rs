@@ -264,6 +264,10 @@ fn a_crash_may_name_its_thread_by_port() {
     let exception = captured.snapshot.exception.as_ref().unwrap();
     assert_eq!((exception.thread, exception.code, exception.flags), (0x1002, 5, 0x1_0002), "abort()");
     assert_eq!(exception.address, IDLE_PC);
+    let by_half = MachCrash { thread: CrashedThread::Id(IDLE_ID & 0xffff_ffff), ..crash };
+    let again = captured_with(&task, &CaptureOptions::default(), Some(&by_half));
+    assert_eq!(again.snapshot.exception, captured.snapshot.exception);
+    assert_eq!(again.snapshot.threads, captured.snapshot.threads);
 }
 
 #[test]
@@ -291,6 +295,10 @@ fn the_caller_may_point_at_a_thread() {
     let task = task();
     let options = CaptureOptions { blamed_thread: Some(IDLE_ID), ..CaptureOptions::default() };
     assert_eq!(captured_with(&task, &options, None).snapshot.blamed_thread, Some(0x1002));
+    let options = CaptureOptions { blamed_thread: Some(0x1002), ..CaptureOptions::default() };
+    let by_half = captured_with(&task, &options, None);
+    assert_eq!(by_half.snapshot.blamed_thread, Some(0x1002), "by the lower half of its id");
+    assert_eq!(by_half.snapshot.soft_errors, []);
     let options = CaptureOptions { blamed_thread: Some(99), ..options };
     let captured = captured_with(&task, &options, None);
     assert_eq!(captured.snapshot.blamed_thread, Some(0x1001));
