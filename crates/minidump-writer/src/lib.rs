@@ -22,11 +22,16 @@
 //! CAP_SYS_PTRACE.
 //!
 //! What the caller should know: the capture runs on a thread of its own, and a thread that is in an uninterruptible
-//! wait, such as a vfork parent, is listed without registers. Only Linux and Android on x86-64 have a back end so far;
-//! elsewhere [`dump_process`] returns [`Error::Unsupported`].
+//! wait, such as a vfork parent, is listed without registers. Linux and Android on x86-64 and macOS have a back end;
+//! elsewhere [`dump_process`] returns [`Error::Unsupported`]. On macOS the capture is done by the calling thread, and needs
+//! the task's port, which the system gives to root and to programs with an entitlement, or which the target gave away
+//! itself (`dump_task`).
 #![deny(unsafe_code)]
 
-#[cfg(all(any(target_os = "linux", target_os = "android"), target_arch = "x86_64"))]
+#[cfg(any(
+    all(any(target_os = "linux", target_os = "android"), target_arch = "x86_64"),
+    target_os = "macos"
+))]
 mod compat;
 #[cfg(all(feature = "convert", any(target_os = "linux", target_os = "android"), target_arch = "x86_64"))]
 pub mod convert;
@@ -50,6 +55,10 @@ mod sys;
 pub use compat::{
     CrashContextExt, LINUX_GATE_LIBRARY_NAME, app_memory, crash, crash_context, dir_section, errors,
     maps_reader, mem_reader, mem_writer, minidump_cpu, minidump_format, minidump_writer,
+};
+#[cfg(target_os = "macos")]
+pub use compat::{
+    crash_context, dir_section, errors, mem_writer, minidump_cpu, minidump_format, minidump_writer,
 };
 #[cfg(all(any(target_os = "linux", target_os = "android"), target_arch = "x86_64"))]
 pub use dump::dump_stopped;

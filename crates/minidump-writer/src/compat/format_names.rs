@@ -26,9 +26,14 @@ pub mod minidump_format {
 /// Registers as the format has them.
 pub mod minidump_cpu {
     /// The registers of a thread.
+    #[cfg(target_arch = "x86_64")]
     pub type RawContextCPU = minidump_common::format::CONTEXT_AMD64;
     /// Its FXSAVE image.
+    #[cfg(target_arch = "x86_64")]
     pub type FloatStateCPU = minidump_common::format::XMM_SAVE_AREA32;
+    /// The registers of a thread.
+    #[cfg(target_arch = "aarch64")]
+    pub type RawContextCPU = minidump_common::format::CONTEXT_ARM64_OLD;
 }
 
 /// The directory of a minidump.

@@ -38,8 +38,6 @@ mod wishes;
     target_arch = "x86_64"
 ))]
 pub use platform::bench;
-#[cfg(target_os = "macos")]
-pub(crate) use platform::capture_task;
 pub(crate) use platform::{Capture, Session, capture};
 #[cfg(all(
     feature = "convert",
@@ -53,3 +51,5 @@ pub(crate) use platform::{ProcessMemory, capture_stopped};
 /// For callers that have the port of a task.
 #[cfg(target_os = "macos")]
 pub use platform::{RealTask, TaskDetails};
+#[cfg(target_os = "macos")]
+pub(crate) use platform::{capture_task, own_task};

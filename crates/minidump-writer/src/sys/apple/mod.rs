@@ -13,5 +13,6 @@ mod task;
 
 pub use capture::{Capture, capture, capture_task};
 pub use request::TaskDetails;
+pub use rights::own_task;
 pub use session::Session;
 pub use task::RealTask;
