@@ -49,8 +49,8 @@ pub enum FormatError {
         #[from]
         source: scroll::Error,
     },
-    /// The soft errors could not be turned into JSON.
-    #[error("the soft errors could not be encoded: {source}")]
+    /// Soft errors or facts could not be turned into JSON.
+    #[error("the JSON of soft errors or facts could not be encoded: {source}")]
     Json {
         /// What the encoder said.
         #[from]
