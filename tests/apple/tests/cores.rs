@@ -316,3 +316,21 @@ fn a_cyclic_chain_of_frames_ends_the_stack() {
     assert!(answer.threads[0].frames.len() < 20, "{} frames", answer.threads[0].frames.len());
     assert_eq!(frames(&scene, &answer, 1), WAIT);
 }
+
+/// A thread that called `abort` has no exception that LLDB would stop at: it is found because it comes first.
+#[test]
+fn a_thread_that_aborted_is_what_lldb_begins_with() {
+    let Some(tools) = tools::find("a_thread_that_aborted_is_what_lldb_begins_with") else { return };
+    for arch in Arch::ALL {
+        let roles = [Role::Wait, Role::Plugged, Role::Abort];
+        let scene = Scene::of(tools, programs::built(tools, arch), arch, &roles);
+        let core = dumps::core(&scene, Some(2));
+        let answer = lldb::ask_one(tools, ours(tools, &core, arch));
+        assert!(answer.threads[0].is_selected);
+        assert_eq!(answer.threads[0].id, FIRST_ID + 2);
+        assert_eq!(frames(&scene, &answer, 0), ABORT, "{arch:?}");
+        assert_eq!(frames(&scene, &answer, 1), WAIT, "{arch:?}");
+        assert_eq!(frames(&scene, &answer, 2), PLUGGED, "{arch:?}");
+        assert!(answer.threads.iter().all(|thread| thread.stop_reason.is_none()), "{arch:?}");
+    }
+}
