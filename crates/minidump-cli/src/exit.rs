@@ -19,6 +19,7 @@ pub enum Failure {
     /// One sentence: what failed and what to do about it.
     Failed(String),
     /// One sentence, and an exit code of its own.
+    #[cfg_attr(not(all(target_os = "linux", target_arch = "x86_64")), expect(dead_code, reason = "of `run`"))]
     OfCommand {
         /// The code.
         code: u8,

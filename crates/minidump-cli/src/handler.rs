@@ -1,21 +1,18 @@
 //! `handler`: dumps the programs that ask it to.
 
-use crate::args::{HandlerArguments, LimitArguments};
+use crate::args::HandlerArguments;
 use crate::exit::Failure;
 use crate::{directory, options, text};
 use minidump_handler::coredump_socket::give_back_program_memory;
 use minidump_handler::server::{Event, Server};
-use minidump_handler::store::{Limits, Store};
+use minidump_handler::store::Store;
 use std::io;
 use std::os::fd::{AsFd as _, OwnedFd};
-use std::time::Duration;
-
-const SECONDS_PER_DAY: u64 = 24 * 60 * 60;
 
 /// Serves until there is nobody left to serve.
 pub fn run(arguments: &HandlerArguments) -> Result<(), Failure> {
     let path = arguments.dir.clone().map_or_else(directory::usual, Ok)?;
-    let store = Store::open(path, limits(&arguments.limits))
+    let store = Store::open(path, (&arguments.limits).into())
         .map_err(|error| Failure::Failed(format!("{error}; choose another directory with -d DIR")))?
         .durable(arguments.durable);
     let server = match &arguments.socket {
@@ -58,14 +55,4 @@ fn tell(event: &Event<'_>) {
         _ => return,
     };
     text::complain("minidump-writer", &sentence);
-}
-
-fn limits(arguments: &LimitArguments) -> Limits {
-    Limits {
-        count: arguments.max_dumps,
-        bytes: arguments.max_bytes,
-        age: Duration::from_secs(u64::from(arguments.max_days) * SECONDS_PER_DAY),
-        per_program: arguments.per_program,
-        window: arguments.within,
-    }
 }

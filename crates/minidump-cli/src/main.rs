@@ -6,12 +6,15 @@ mod convert;
 mod converter;
 mod core_handler;
 mod destination;
-#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+#[cfg(any(target_os = "macos", all(target_os = "linux", target_arch = "x86_64")))]
 mod directory;
 mod dump;
 mod exit;
 mod foreign;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+mod handler;
+#[cfg(target_os = "macos")]
+#[path = "handler_macos.rs"]
 mod handler;
 mod options;
 mod packing;
@@ -41,7 +44,7 @@ fn main() -> ExitCode {
         Command::Dump(arguments) => dump::run(&arguments).map(done),
         #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
         Command::Run(arguments) => run::run(&arguments),
-        #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+        #[cfg(any(target_os = "macos", all(target_os = "linux", target_arch = "x86_64")))]
         Command::Handler(arguments) => handler::run(&arguments).map(done),
         Command::Show(arguments) => show::run(&arguments).map(done),
         Command::Convert(arguments) => convert::run(&arguments).map(done),

@@ -3,6 +3,7 @@
 use super::values::{parse_size, parse_time};
 use super::{ContentArguments, MemoryName};
 use clap::Args;
+use minidump_handler::store::Limits;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -70,4 +71,18 @@ pub struct LimitArguments {
     /// The time that --per-program is about
     #[arg(long, value_name = "TIME", value_parser = parse_time, default_value = "60s")]
     pub within: Duration,
+}
+
+const SECONDS_PER_DAY: u64 = 24 * 60 * 60;
+
+impl From<&LimitArguments> for Limits {
+    fn from(arguments: &LimitArguments) -> Self {
+        Self {
+            count: arguments.max_dumps,
+            bytes: arguments.max_bytes,
+            age: Duration::from_secs(u64::from(arguments.max_days) * SECONDS_PER_DAY),
+            per_program: arguments.per_program,
+            window: arguments.within,
+        }
+    }
 }

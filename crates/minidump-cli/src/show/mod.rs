@@ -75,6 +75,7 @@ pub fn print(path: &Path, as_json: bool) -> Result<(), Failure> {
 }
 
 /// Why the process of the dump at `path` crashed, and the stack of the thread that did, for people.
+#[cfg_attr(not(all(target_os = "linux", target_arch = "x86_64")), expect(dead_code, reason = "of `run`"))]
 pub fn crash_of(path: &Path) -> Result<String, Failure> {
     Ok(render::render_crash(&read(path)?))
 }
