@@ -76,7 +76,6 @@ pub fn render(dump: &Dump) -> String {
 }
 
 /// Renders the crash of `dump`, and the thread that it happened in.
-#[cfg_attr(not(all(target_os = "linux", target_arch = "x86_64")), expect(dead_code, reason = "of `run`"))]
 pub fn render_crash(dump: &Dump) -> String {
     let mut page = Page::default();
     page.fact("crash reason", &crash(&dump.crash));
