@@ -33,6 +33,7 @@ const KNOWN: &[Known] = &[
     optional(17, "ThreadInfoList", &[]),
     optional(24, "ThreadNames", &[]),
     optional(0x4350_0001, "CrashpadInfo", &["crashpad", "annotations"]),
+    optional(0x4767_0001, "BreakpadInfo", &[]),
     optional(0x4767_0003, "LinuxCpuInfo", &[]),
     optional(0x4767_0004, "LinuxProcStatus", &["status"]),
     optional(0x4767_0005, "LinuxLsbRelease", &["release"]),
@@ -41,11 +42,14 @@ const KNOWN: &[Known] = &[
     optional(0x4767_0008, "LinuxAuxv", &[]),
     optional(0x4767_0009, "LinuxMaps", &[]),
     optional(0x4767_000a, "LinuxDsoDebug", &[]),
+    optional(0x4d7a_0001, "MozMacosCrashInfo", &["crashinfo"]),
+    optional(0x4d7a_0002, "MozMacosBootargs", &["bootargs"]),
     optional(0x4d7a_0003, "MozLinuxLimits", &["limits"]),
     essential(0x4d7a_0004, "MozSoftErrors"),
     essential(0x4d44_0001, "HoleLocator"),
     optional(0x4d44_0002, "ThreadExtras", &["threadextra"]),
     optional(0x4d44_0003, "XsaveAreas", &["xsave"]),
+    optional(0x4d44_0004, "AppleFacts", &[]),
 ];
 
 /// The type number of the stream that `text` names: a name of the documentation in any case, with or without `Linux`

@@ -118,6 +118,7 @@ fn dumps_that_lldb_writes_are_read() {
     let pc = |index: usize| scene.cpu(index).instruction_pointer();
     assert_eq!(threads, [(half(0), pc(0)), (half(1), pc(1))]);
     assert!(answer.threads[0].is_selected);
+    assert_eq!(frames(&scene, tools, &of_minidump), [&CRASH[..6], &WAIT[..3]]);
     let report = stackwalk::report(tools, &of_core, None);
     let uuid = scene.image("libcrash.dylib").uuid_text().replace('-', "") + "0";
     let modules = report["modules"].as_array().unwrap();

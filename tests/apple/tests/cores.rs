@@ -299,6 +299,9 @@ fn a_deep_overflown_stack_is_shown_to_its_beginning() {
         ]
     );
     assert_eq!(frames(&scene, &answer, 1), WAIT);
+    let bare = lldb::ask_one(tools, Question::bare(&core.path, arch));
+    let pcs = |answer: &Answer| answer.threads[0].frames.iter().map(|frame| frame.pc).collect::<Vec<u64>>();
+    assert_eq!(pcs(&bare), pcs(&answer), "without any file");
 }
 
 /// T6. A chain of frame records that leads back to itself ends the stack, and hides nothing before it.

@@ -47,7 +47,7 @@ fn module(streams: &Streams<'_>, raw: &[u8], os: OperatingSystem, is_main: bool)
         path: streams.string(word(20).into()).unwrap_or_default().into_bytes(),
         soname: None,
         version,
-        id: id(&record),
+        id: id(&record, is_apple),
         is_main,
         deleted: false,
     })
@@ -55,9 +55,14 @@ fn module(streams: &Streams<'_>, raw: &[u8], os: OperatingSystem, is_main: bool)
 }
 
 /// The id in a `CodeView` record. `None` when there is none, or it is nothing but zeros as some writers have it.
-fn id(record: &[u8]) -> Option<ModuleId> {
+fn id(record: &[u8], is_apple: bool) -> Option<ModuleId> {
     let (signature, id) = (u32_at(record, 0)?, record.get(4..)?);
     match signature {
+        // LLDB writes the UUID of a Mach-O image as it writes a build id.
+        ELF_RECORD if is_apple => {
+            let uuid = <[u8; 16]>::try_from(id).ok()?;
+            uuid.iter().any(|byte| *byte != 0).then_some(ModuleId::Uuid(uuid))
+        }
         ELF_RECORD if !id.is_empty() => Some(ModuleId::BuildId(id.to_vec())),
         PDB_RECORD => {
             let [a0, a1, a2, a3, b0, b1, c0, c1, rest @ ..] = *id.first_chunk::<16>()?;
