@@ -214,3 +214,76 @@ fn chain<'a>(
         at = at.checked_add(next)?;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A load command at 0, whose fields `(offset, value)` are these, and then `data` from 64 on.
+    fn file(fields: &[(usize, u32)], data: &[u8]) -> Vec<u8> {
+        let mut file = vec![0; 64];
+        for (at, value) in fields {
+            file[*at..at + 4].copy_from_slice(&value.to_le_bytes());
+        }
+        file.extend(data);
+        file
+    }
+
+    #[test]
+    fn opcodes_tell_places_names_and_addends() {
+        // Segment 1 at offset 0x80: two pointers in a row, then one 16 bytes behind the last.
+        let rebase = [0x11, 0x21, 0x80, 0x01, 0x52, 0x31, 0x08, 0x51, 0x00];
+        // _one and _two + -1, at 8 in segment 0 and at 24 behind.
+        let bind = [0x11, 0x40, b'_', b'o', b'n', b'e', 0, 0x51, 0x70, 8, 0xa0, 16];
+        let more = [0x40, b'_', b't', b'w', b'o', 0, 0x60, 0x7f, 0x90, 0x00];
+        let bind = [bind.as_slice(), &more].concat();
+        // Lazy lists have an end after each.
+        let lazy = [0x70, 0x40, 0x40, b'_', b'l', 0, 0x90, 0x00, 0x71, 0x10, 0x40, b'_', b'm', 0, 0x90, 0x00];
+        let (bind_at, lazy_at) = (64 + rebase.len(), 64 + rebase.len() + bind.len());
+        let at = |value: usize| u32::try_from(value).unwrap();
+        let fields = [
+            (8, 64),
+            (12, at(rebase.len())),
+            (16, at(bind_at)),
+            (20, at(bind.len())),
+            (32, at(lazy_at)),
+            (36, at(lazy.len())),
+        ];
+        let file = file(&fields, &[rebase.as_slice(), &bind, &lazy].concat());
+        let fixups = opcodes(Reader(&file), 0, &[0x1000, 0x4000]).unwrap();
+        assert_eq!(fixups.rebases, [(0x4080, None), (0x4088, None), (0x4098, None)]);
+        let import = |at, name: &str, addend| Import { at, name: name.to_owned(), addend };
+        let expected = [
+            import(0x1008, "_one", 0),
+            import(0x1020, "_two", -1),
+            import(0x1040, "_l", 0),
+            import(0x4010, "_m", 0),
+        ];
+        assert_eq!(fixups.imports, expected);
+    }
+
+    #[test]
+    fn chains_lead_from_pointer_to_pointer() {
+        // Header: version, starts, imports, symbols, count of imports, their format, format of symbols.
+        let mut data: Vec<u8> = [0_u32, 28, 64, 68, 1, 1, 0].into_iter().flat_map(u32::to_le_bytes).collect();
+        // One segment, whose starts are 8 bytes behind: size, page size, format 6, offset, limit, one page, first at 8.
+        data.extend([1_u32, 8].into_iter().flat_map(u32::to_le_bytes));
+        data.extend(24_u32.to_le_bytes());
+        data.extend([0x4000_u16, 6].into_iter().flat_map(u16::to_le_bytes));
+        data.extend([0; 12]);
+        data.extend([1_u16, 8].into_iter().flat_map(u16::to_le_bytes));
+        data.resize(64, 0);
+        // The import's name is at 1 among the symbols.
+        data.extend((1_u32 << 9 | 1).to_le_bytes());
+        data.extend(b"\0_name\0");
+        let file = file(&[(8, 64), (12, u32::try_from(data.len()).unwrap())], &data);
+        let mut bytes = vec![0; 32];
+        // A pointer to 0x1234, and 16 bytes behind it one to the import, 3 behind it.
+        bytes[8..16].copy_from_slice(&(0x1234_u64 | 4 << 51).to_le_bytes());
+        bytes[24..32].copy_from_slice(&(1_u64 << 63 | 3 << 24).to_le_bytes());
+        let segments = [Segment { address: 0x8000, size: 0x4000, bytes }];
+        let fixups = chained(Reader(&file), 0, &segments).unwrap();
+        assert_eq!(fixups.rebases, [(0x8008, Some(0x1234))]);
+        assert_eq!(fixups.imports, [Import { at: 0x8018, name: "_name".into(), addend: 3 }]);
+    }
+}

@@ -59,7 +59,8 @@ impl Tools {
     /// Compiles a program in C that uses the header for macOS.
     pub fn check_header(&self) -> Outcome {
         let mut command = Command::new(&self.compiler);
-        command.args(["-std=c11", "-Wall", "-Wextra", "-Wpedantic", "-Werror", "-fsyntax-only"]);
+        command.args(["-std=c11", "-Wall", "-Wextra", "-Wpedantic", "-Werror", "-c"]);
+        command.arg("-o").arg(self.libraries.with_file_name("header.o"));
         command.arg("-I").arg(places::root().join("crates/minidump-capi/include"));
         shell::run(command.arg(places::root().join("tests/apple-emulator/tests/header.c")))
     }
