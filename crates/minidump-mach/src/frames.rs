@@ -3,10 +3,10 @@
 use crate::copied::Copied;
 use minidump_snapshot::{AppleFacts, CpuState};
 
-/// Most frames of the blamed thread, and of the others: as many as have room in what is kept of a stack by default. A
+/// Most frames of the blamed thread, as many as have room in what is kept of its stack by default, and of the others. A
 /// recursion has few places that it returns to, however deep it is.
 pub const MOST_BLAMED: usize = 1 << 16;
-pub const MOST_OTHERS: usize = 1 << 14;
+pub const MOST_OTHERS: usize = 1 << 10;
 
 /// Whether the innermost function has a frame record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -12,6 +12,7 @@ use minidump_snapshot::{
     Exception, Handle, MemoryPlan, Purpose, Region, RegionKind, Snapshot, SoftError, System,
 };
 use serde::Serialize;
+use std::collections::HashMap;
 
 /// The object. What is not known is not there.
 #[derive(Serialize)]
@@ -61,7 +62,7 @@ impl<'a> Facts<'a> {
             apple: snapshot.apple.as_ref().map(apple::AppleFactsOut::new),
             annotations: &snapshot.annotations,
             handles: snapshot.handles.iter().map(HandleFacts::new).collect(),
-            regions: snapshot.regions.iter().map(region).collect(),
+            regions: regions(snapshot),
             memory: plan.ranges().iter().map(|range| (range.start, range.size, range.purpose)).collect(),
             stacks: plan.stacks().iter().map(|stack| (stack.thread, stack.start, stack.size)).collect(),
             full_memory: plan.ranges().iter().any(|range| range.purpose == Purpose::Full),
@@ -91,12 +92,32 @@ impl<'a> ExceptionFacts<'a> {
 
 /// First address, size in bytes, rights (1 read, 2 write, 4 execute), kind, flags (1 shared, 2 not for dumps), offset in
 /// the file, name. An array, because there are thousands of them.
-type RegionFacts<'a> = (u64, u64, u8, RegionKind, u8, u64, Text<'a>);
+type RegionFacts<'a> = (u64, u64, u8, RegionKind, u8, u64, Name<'a>);
 
-fn region(region: &Region) -> RegionFacts<'_> {
+/// The name of a region. Most are paths of modules, which are told once.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Name<'a> {
+    /// That of the module with this index.
+    Module(usize),
+    Own(Text<'a>),
+}
+
+fn regions(snapshot: &Snapshot) -> Vec<RegionFacts<'_>> {
+    let mut paths: HashMap<&[u8], usize> = HashMap::new();
+    for (index, module) in snapshot.modules.iter().enumerate().filter(|(_, module)| !module.path.is_empty()) {
+        paths.entry(&module.path).or_insert(index);
+    }
+    let name = |name: &'_ [u8]| paths.get(name).copied().map(Name::Module);
+    let region = |region| region_facts(region, name(&region.name));
+    snapshot.regions.iter().map(region).collect()
+}
+
+fn region_facts<'a>(region: &'a Region, name: Option<Name<'a>>) -> RegionFacts<'a> {
     let flags = u8::from(region.shared) | u8::from(region.dont_dump) << 1;
     let Region { start, kind, offset, .. } = *region;
-    (start, region.size(), region.protection.bits(), kind, flags, offset, Text(&region.name))
+    let name = name.unwrap_or(Name::Own(Text(&region.name)));
+    (start, region.size(), region.protection.bits(), kind, flags, offset, name)
 }
 
 #[derive(Serialize)]

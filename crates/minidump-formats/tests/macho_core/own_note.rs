@@ -169,6 +169,23 @@ fn what_only_apple_tells_is_told_whole() {
 }
 
 #[test]
+fn a_path_is_told_once_for_a_module_its_name_and_its_regions() {
+    let mut snapshot = empty();
+    let mut library = module(0x4000, b"/usr/lib/libA.dylib", 0xab);
+    library.soname = Some("/usr/lib/libA.dylib".into());
+    snapshot.modules = vec![module(0x1000, b"/main", 1), library];
+    snapshot.regions =
+        vec![region(0x4000, 0x8000, Protection::READ), region(0x8000, 0x9000, Protection::READ)];
+    snapshot.regions[0].name = b"/usr/lib/libA.dylib".to_vec();
+    snapshot.regions[1].name = b"/main2".to_vec();
+    let own = encode(&snapshot).own();
+    assert_eq!(own["modules"][1]["soname_is_path"], true);
+    assert_eq!(own["modules"][1].get("soname"), None);
+    assert_eq!(own["modules"][0].get("soname_is_path"), None);
+    assert_eq!([&own["regions"][0][6], &own["regions"][1][6]], [&json!(1), &json!("/main2")]);
+}
+
+#[test]
 fn regions_handles_annotations_and_soft_errors_are_told() {
     let mut snapshot = empty();
     let mut mapped = region(0x4000, 0x8000, Protection::READ | Protection::WRITE);

@@ -16,6 +16,8 @@ use serde::Deserialize;
 const MAX_IMAGES: usize = 1 << 16;
 /// Most threads.
 const MAX_THREADS: usize = 1 << 16;
+/// Most bytes of names that regions share with modules: a small file could repeat a long one very often.
+const MOST_REPEATED: usize = 64 << 20;
 /// Most regions and handles.
 const MAX_REGIONS: usize = 1 << 20;
 /// Most texts that libraries left, and annotations.
@@ -40,7 +42,7 @@ pub struct Facts {
     #[serde(deserialize_with = "at_most::<MAX_REGIONS, _, _>")]
     handles: Vec<HandleFacts>,
     #[serde(deserialize_with = "at_most::<MAX_REGIONS, _, _>")]
-    regions: Vec<(u64, u64, u8, RegionKind, u8, u64, Text)>,
+    regions: Vec<(u64, u64, u8, RegionKind, u8, u64, Name)>,
     /// The core holds all memory that there was.
     pub full_memory: bool,
     #[serde(deserialize_with = "at_most::<MAX_REGIONS, _, _>")]
@@ -61,6 +63,15 @@ pub struct HoleTable {
 enum Text {
     Text(String),
     Bytes(Vec<u8>),
+}
+
+/// The name of a region.
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+enum Name {
+    /// The path of the module with this index.
+    Module(usize),
+    Own(Text),
 }
 
 impl Default for Text {
@@ -136,6 +147,7 @@ struct ModuleFacts {
     size: u64,
     path: Text,
     soname: Option<String>,
+    soname_is_path: bool,
     version: Option<[u32; 4]>,
     uuid: Option<String>,
     is_main: bool,
@@ -245,8 +257,18 @@ impl Facts {
         std::mem::take(&mut self.handles).into_iter().map(handle).collect()
     }
 
-    pub fn take_regions(&mut self) -> Vec<Region> {
-        let region = |(start, size, rights, kind, flags, offset, name): (_, u64, _, _, u8, _, Text)| Region {
+    /// `modules` are those of [`take_modules`](Self::take_modules).
+    pub fn take_regions(&mut self, modules: &[Module]) -> Vec<Region> {
+        let mut room = MOST_REPEATED;
+        let mut named = |name| match name {
+            Name::Own(text) => text.into(),
+            Name::Module(index) => {
+                let path = modules.get(index).map(|module| module.path.clone()).unwrap_or_default();
+                room = room.saturating_sub(path.len());
+                if room == 0 { Vec::new() } else { path }
+            }
+        };
+        let region = |(start, size, rights, kind, flags, offset, name): (_, u64, _, _, u8, _, Name)| Region {
             start,
             end: size.saturating_add(start),
             protection: Protection::from_bits_truncate(rights),
@@ -254,7 +276,7 @@ impl Facts {
             kind,
             dont_dump: flags & 2 != 0,
             offset,
-            name: name.into(),
+            name: named(name),
         };
         std::mem::take(&mut self.regions).into_iter().map(region).collect()
     }
@@ -297,11 +319,13 @@ impl ModuleFacts {
     fn module(self) -> Module {
         let version =
             self.version.map(|[major, minor, patch, build]| FileVersion { major, minor, patch, build });
+        let path: Vec<u8> = self.path.into();
+        let text = |bytes| String::from_utf8(bytes).ok();
         Module {
             base: self.base,
             size: self.size,
-            path: self.path.into(),
-            soname: self.soname,
+            soname: self.soname.or_else(|| Some(path.clone()).filter(|_| self.soname_is_path).and_then(text)),
+            path,
             version,
             id: self.uuid.as_deref().and_then(uuid).map(ModuleId::Uuid),
             is_main: self.is_main,

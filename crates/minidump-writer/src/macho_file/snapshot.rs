@@ -25,7 +25,7 @@ pub fn of_facts(mut facts: Facts, system: System, commands: &Commands) -> Snapsh
     snapshot.threads = facts.take_threads(&commands.threads);
     snapshot.modules = facts.take_modules();
     snapshot.apple = facts.take_apple();
-    snapshot.regions = facts.take_regions();
+    snapshot.regions = facts.take_regions(&snapshot.modules);
     snapshot.handles = facts.take_handles();
     snapshot.annotations = std::mem::take(&mut facts.annotations);
     snapshot.soft_errors = std::mem::take(&mut facts.soft_errors);

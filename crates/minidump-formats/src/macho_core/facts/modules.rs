@@ -9,6 +9,9 @@ pub(super) struct ModuleFacts<'a> {
     path: Text<'a>,
     #[serde(skip_serializing_if = "Option::is_none")]
     soname: Option<&'a str>,
+    /// `soname` is `path`, as of nearly all libraries.
+    #[serde(skip_serializing_if = "is_false")]
+    soname_is_path: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     version: Option<[u32; 4]>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -26,11 +29,13 @@ impl<'a> ModuleFacts<'a> {
             _ => None,
         };
         let version = module.version.map(|known| [known.major, known.minor, known.patch, known.build]);
+        let soname_is_path = module.soname.as_ref().is_some_and(|soname| soname.as_bytes() == module.path);
         Self {
             base: module.base,
             size: module.size,
             path: Text(&module.path),
-            soname: module.soname.as_deref(),
+            soname: module.soname.as_deref().filter(|_| !soname_is_path),
+            soname_is_path,
             version,
             uuid,
             is_main: module.is_main,

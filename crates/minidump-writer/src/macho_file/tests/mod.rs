@@ -202,6 +202,14 @@ fn crashed(is_arm64: bool) -> Snapshot {
         is_main: true,
         deleted: true,
     }];
+    snapshot.modules.push(Module {
+        base: CODE + 0x10_0000,
+        path: b"/usr/lib/libA.dylib".to_vec(),
+        soname: Some("/usr/lib/libA.dylib".into()),
+        is_main: false,
+        deleted: false,
+        ..snapshot.modules[0].clone()
+    });
     let handle = Handle {
         value: 3,
         kind: HandleKind::File,
