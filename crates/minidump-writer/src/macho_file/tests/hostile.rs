@@ -58,7 +58,7 @@ fn a_promise_that_is_broken_in_our_own_note_is_kept_all_the_same() {
     exception.parameters = vec![1; 40];
     let found = read_back(&core_of(&snapshot)).snapshot;
     assert!(found.regions.windows(2).all(|pair| pair[0].end <= pair[1].start));
-    assert_eq!((found.modules.len(), found.threads.len()), (1, 4));
+    assert_eq!((found.modules.len(), found.threads.len()), (2, 4));
     assert_eq!(found.blamed_thread, Some(CRASHED));
     assert_eq!(found.exception.unwrap().parameters.len(), 15);
     assert!(found.soft_errors.iter().any(|error| error.message.contains("thread that is not in it")));

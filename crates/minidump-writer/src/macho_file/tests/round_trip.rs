@@ -19,7 +19,7 @@ fn a_core_of_ours_is_read_without_loss() {
 fn a_core_becomes_a_core_again_with_nothing_lost() {
     let snapshot = crashed(true);
     let (bytes, report) = converted(&core_of(&snapshot), Some(Format::MachOCore)).unwrap();
-    assert_eq!((report.threads, report.modules), (4, 1));
+    assert_eq!((report.threads, report.modules), (4, 2));
     let source = read_back(&bytes);
     assert_eq!(source.snapshot, snapshot);
     assert_eq!(memory_at(&source, STACK + 0x80, 0x1000), Some(bytes_at(STACK + 0x80, 0x1000)));
@@ -29,7 +29,7 @@ fn a_core_becomes_a_core_again_with_nothing_lost() {
 fn a_core_becomes_a_minidump_by_default() {
     let (bytes, report) = converted(&core_of(&crashed(false)), None).unwrap();
     assert!(bytes.starts_with(b"MDMP"));
-    assert_eq!((report.threads, report.modules), (4, 1));
+    assert_eq!((report.threads, report.modules), (4, 2));
     let dump = ::minidump::Minidump::read(bytes.as_slice()).unwrap();
     let memory = dump.get_memory().unwrap();
     let stack = memory.memory_at_address(STACK + 0x100).unwrap();
