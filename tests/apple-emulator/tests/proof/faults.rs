@@ -30,7 +30,7 @@ const FAULTS: &[Fault] = &[
     ("no image list", Call::TaskInfo, When::Flavor(17), FAILURE),
     ("a short answer about images", Call::TaskInfo, When::Flavor(17), Effect::Short(2)),
     ("no times", Call::TaskInfo, When::Flavor(3), FAILURE),
-    ("a stack goes away", Call::Read, When::Nth(9), Effect::Unmap(0x1_7010_0000, 0x1_7018_0000)),
+    ("a stack goes away", Call::ThreadState, When::Nth(9), Effect::Unmap(0x1_7010_0000, 0x1_7018_0000)),
     ("no memory", Call::Read, When::From(6), Effect::Fail(KernReturn::PROTECTION_FAILURE)),
     ("short reads", Call::Read, When::From(12), Effect::Short(100)),
     ("no regions", Call::Region, When::Always, Effect::Fail(KernReturn::INVALID_ADDRESS)),
