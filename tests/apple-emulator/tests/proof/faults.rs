@@ -47,7 +47,7 @@ const FAULTS: &[Fault] = &[
 fn assert_same_in_spite(index: usize, about: &str, break_it: &dyn Fn(&SimTask)) -> Snapshot {
     // In turn, so that each processor and each format has its share.
     let arch = ARCHS[index % 2];
-    let request = if index / 2 % 2 == 0 { Request::CORE } else { Request::MINIDUMP };
+    let request = if (index / 2).is_multiple_of(2) { Request::CORE } else { Request::MINIDUMP };
     let make = || {
         let task = task(arch);
         break_it(&task);
