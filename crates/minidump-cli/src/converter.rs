@@ -13,7 +13,10 @@ pub enum Unconverted {
     Input(String),
 }
 
-#[cfg(all(any(target_os = "linux", target_os = "android"), target_arch = "x86_64"))]
+#[cfg(any(
+    target_os = "macos",
+    all(any(target_os = "linux", target_os = "android"), target_arch = "x86_64")
+))]
 mod library {
     use super::{DumpOptions, DumpReport, Format, Unconverted, io};
     use minidump_writer::convert::ConvertError;
@@ -69,7 +72,10 @@ mod library {
     }
 }
 
-#[cfg(not(all(any(target_os = "linux", target_os = "android"), target_arch = "x86_64")))]
+#[cfg(not(any(
+    target_os = "macos",
+    all(any(target_os = "linux", target_os = "android"), target_arch = "x86_64")
+)))]
 mod library {
     use super::{DumpOptions, DumpReport, Format, Unconverted, io};
     use std::path::Path;

@@ -33,7 +33,10 @@
     target_os = "macos"
 ))]
 mod compat;
-#[cfg(all(feature = "convert", any(target_os = "linux", target_os = "android"), target_arch = "x86_64"))]
+#[cfg(all(
+    feature = "convert",
+    any(all(any(target_os = "linux", target_os = "android"), target_arch = "x86_64"), target_os = "macos")
+))]
 pub mod convert;
 #[cfg(all(feature = "convert", any(target_os = "linux", target_os = "android"), target_arch = "x86_64"))]
 mod core_file;
@@ -42,9 +45,15 @@ mod dumper;
 mod encode;
 mod error;
 mod local;
-#[cfg(all(feature = "convert", any(target_os = "linux", target_os = "android"), target_arch = "x86_64"))]
+#[cfg(all(
+    feature = "convert",
+    any(all(any(target_os = "linux", target_os = "android"), target_arch = "x86_64"), target_os = "macos")
+))]
 mod macho_file;
-#[cfg(all(feature = "convert", any(target_os = "linux", target_os = "android"), target_arch = "x86_64"))]
+#[cfg(all(
+    feature = "convert",
+    any(all(any(target_os = "linux", target_os = "android"), target_arch = "x86_64"), target_os = "macos")
+))]
 mod minidump_file;
 mod options;
 pub mod output;

@@ -51,6 +51,7 @@ impl InputFile {
         Ok(Self { size: metadata.len(), modified: metadata.modified().ok(), file })
     }
 
+    #[cfg_attr(target_os = "macos", expect(dead_code, reason = "for cores of Linux"))]
     /// A file whose size the system does not tell, such as /proc/PID/mem.
     pub fn of_unknown_size(file: File) -> Self {
         Self { file, size: u64::MAX, modified: None }

@@ -9,6 +9,7 @@
 //! ELF cores do not hold what is in files, such as code. Where such a core tells the build id of a module, and there is a file at
 //! the module's path that has the same build id, memory that the core lacks is taken from that file.
 
+#[cfg(all(any(target_os = "linux", target_os = "android"), target_arch = "x86_64"))]
 mod dying;
 mod error;
 mod held;
@@ -20,7 +21,9 @@ pub(crate) mod testing;
 mod tests;
 pub(crate) mod words;
 
+#[cfg(all(any(target_os = "linux", target_os = "android"), target_arch = "x86_64"))]
 pub use crate::core_file::copy_head;
+#[cfg(all(any(target_os = "linux", target_os = "android"), target_arch = "x86_64"))]
 pub use dying::{DyingProcess, convert_beside};
 pub use error::ConvertError;
 pub(crate) use held::Held;
@@ -28,9 +31,11 @@ pub use input::Input;
 pub(crate) use input::InputFile;
 pub(crate) use memory::{FileMemory, Piece};
 
+#[cfg(all(any(target_os = "linux", target_os = "android"), target_arch = "x86_64"))]
+use crate::core_file;
 use crate::encode::{Captured, encode, is_apples};
 use crate::snapshot::{MemoryPlan, Snapshot};
-use crate::{DumpOptions, DumpReport, Format, core_file, macho_file, minidump_file};
+use crate::{DumpOptions, DumpReport, Format, macho_file, minidump_file};
 use minidump_formats::minidump::FormatError;
 use std::io;
 use std::time::{Duration, Instant};
@@ -110,7 +115,10 @@ fn annotate(snapshot: &mut Snapshot, annotations: &[(String, String)]) {
 pub(crate) fn read(input: Input<'_>, options: &DumpOptions) -> Result<Source, ConvertError> {
     let file = InputFile::open(input).map_err(|source| ConvertError::Input { source })?;
     match file.array::<4>(0) {
+        #[cfg(all(any(target_os = "linux", target_os = "android"), target_arch = "x86_64"))]
         Some([0x7f, b'E', b'L', b'F']) => core_file::read(file, None, options),
+        #[cfg(target_os = "macos")]
+        Some([0x7f, b'E', b'L', b'F']) => Err(ConvertError::OtherHost),
         Some([0xcf, 0xfa, 0xed, 0xfe]) => macho_file::read(file, options),
         Some([0xce, 0xfa, 0xed, 0xfe]) => Err(ConvertError::OtherMachine { what: "a 32-bit program" }),
         Some([0xfe, 0xed, 0xfa, 0xce | 0xcf]) => {

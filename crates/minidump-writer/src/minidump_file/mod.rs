@@ -8,6 +8,11 @@ mod amd64;
 mod apple;
 mod arm64;
 mod exception;
+#[cfg(not(target_os = "macos"))]
+mod linux;
+#[cfg(target_os = "macos")]
+#[path = "no_linux.rs"]
+mod linux;
 mod modules;
 mod processor;
 mod regions;
@@ -20,8 +25,7 @@ mod threads;
 use crate::Format;
 use crate::convert::words::{u32_at, u64_at};
 use crate::convert::{ConvertError, FileMemory, Held, InputFile, Piece, Source};
-use crate::snapshot::{LinuxFacts, OperatingSystem, Snapshot, SoftError, Stage};
-use crate::sys::offline;
+use crate::snapshot::{OperatingSystem, Snapshot, SoftError, Stage};
 use minidump_common::format::MINIDUMP_STREAM_TYPE;
 use minidump_formats::minidump::HOLE_TABLE_STREAM;
 use processor::Processor;
@@ -58,7 +62,7 @@ pub(crate) fn read(file: InputFile) -> Result<Source, ConvertError> {
     if is_apple {
         snapshot.apple = Some(apple::facts(&streams));
     } else {
-        snapshot.linux = Some(facts(&streams));
+        snapshot.linux = Some(linux::facts(&streams)?);
     }
     snapshot.annotations = annotations(&streams);
     let errors = streams.get(MINIDUMP_STREAM_TYPE::MozSoftErrors.into()).unwrap_or_default();
@@ -73,22 +77,6 @@ pub(crate) fn read(file: InputFile) -> Result<Source, ConvertError> {
     complete(&mut snapshot, &memory);
     let chosen = Some(memory.held()).filter(|_| !is_full);
     Ok(Source { snapshot, memory, chosen, format: Format::Minidump })
-}
-
-/// The texts of /proc.
-fn facts(streams: &Streams<'_>) -> LinuxFacts {
-    let text = |kind: MINIDUMP_STREAM_TYPE| streams.get(kind.into());
-    LinuxFacts {
-        cpu_info: text(MINIDUMP_STREAM_TYPE::LinuxCpuInfo),
-        status: text(MINIDUMP_STREAM_TYPE::LinuxProcStatus),
-        lsb_release: text(MINIDUMP_STREAM_TYPE::LinuxLsbRelease),
-        cmdline: text(MINIDUMP_STREAM_TYPE::LinuxCmdLine),
-        environ: text(MINIDUMP_STREAM_TYPE::LinuxEnviron),
-        auxv: text(MINIDUMP_STREAM_TYPE::LinuxAuxv),
-        maps: text(MINIDUMP_STREAM_TYPE::LinuxMaps),
-        limits: text(MINIDUMP_STREAM_TYPE::MozLinuxLimits),
-        ..LinuxFacts::default()
-    }
 }
 
 fn annotations(streams: &Streams<'_>) -> Vec<(String, String)> {
@@ -133,20 +121,9 @@ fn add_memory(
 
 /// Adds what follows from map and memory together.
 fn complete(snapshot: &mut Snapshot, memory: &FileMemory) {
-    let (maps, auxv) = match &snapshot.linux {
-        Some(facts) => (facts.maps.clone().unwrap_or_default(), facts.auxv.clone().unwrap_or_default()),
-        None => Default::default(),
-    };
-    // Memory is sparse here; what it does not tell of modules and loader is in the dump's own lists.
-    let found = offline::read(&maps, &auxv, memory, &mut Vec::new());
-    if !found.regions.is_empty() {
-        snapshot.regions = found.regions;
-    }
+    linux::complete(snapshot, memory);
     if snapshot.regions.is_empty() {
         snapshot.regions = regions::of_memory(&memory.held());
-    }
-    if let Some(facts) = &mut snapshot.linux {
-        facts.dso_debug = found.dso_debug;
     }
     let main = snapshot.modules.iter().find(|module| module.is_main);
     let path = main.map(|module| module.path.clone()).filter(|path| path.starts_with(b"/"));
