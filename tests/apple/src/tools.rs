@@ -61,8 +61,8 @@ fn look() -> Result<Tools, String> {
 /// `target/tools/apple`.
 fn fetched() -> Result<PathBuf, String> {
     let folder = target().join("tools/apple");
-    let is_whole = ["emulator", "wheels"].iter().all(|part| folder.join(part).is_dir());
-    if is_whole { Ok(folder) } else { Err(format!("emulator or wheels in {}", folder.display())) }
+    let is_whole = ["emulator", "real", "wheels"].iter().all(|part| folder.join(part).is_dir());
+    if is_whole { Ok(folder) } else { Err(format!("emulator, wheels or real dumps in {}", folder.display())) }
 }
 
 /// Cargo's target folder: three levels above the running test.

@@ -1,7 +1,11 @@
 //! What builds, runs and reads programs for macOS on Linux.
 
 use super::{apt, cargo_install::Tool, python};
-use crate::{places, shell, shell::Outcome};
+use crate::{
+    places,
+    shell::{self, Doing, Outcome},
+};
+use std::{fs, path::Path};
 
 /// Makes the symbol files that minidump-stackwalk reads. Without the symbol servers, which need half of its dependencies.
 const DUMP_SYMS: Tool =
@@ -30,5 +34,20 @@ pub fn tools() -> Outcome {
     DUMP_SYMS.ensure()?;
     let (programs, fetched) = (places::root().join("tests/apple/programs"), places::tools().join("apple"));
     python::install(&programs.join("emulate.requirements.txt"), &fetched.join("emulator"))?;
-    python::unpack_for_macs(&programs.join("wheels.requirements.txt"), &fetched.join("wheels"))
+    python::unpack_for_macs(&programs.join("wheels.requirements.txt"), &fetched.join("wheels"))?;
+    real_dumps(&fetched.join("real"))
+}
+
+/// Makes `folder` hold the package with dumps of real Macs, in the version that a lock file names.
+fn real_dumps(folder: &Path) -> Outcome {
+    if folder.is_dir() {
+        return Ok(());
+    }
+    let mut vendor = shell::cargo();
+    vendor.args(["vendor", "--quiet", "--locked", "--versioned-dirs", "--manifest-path"]);
+    // Under another name until it is whole.
+    let unfinished = folder.with_extension("unfinished");
+    vendor.arg(places::root().join("tests/apple/real/Cargo.toml")).arg(&unfinished);
+    shell::run(&mut vendor)?;
+    fs::rename(&unfinished, folder).doing(folder.display())
 }
