@@ -8,6 +8,8 @@ use crate::{
 };
 use std::{
     panic,
+    sync::{Mutex, PoisonError},
+    thread::{self, JoinHandle},
     time::{Duration, Instant},
 };
 
@@ -19,7 +21,6 @@ const CHECKS: &[(&str, Check)] = &[
     ("fmt", format),
     ("clippy", clippy),
     ("doc", documentation),
-    ("deny", deny::check),
     ("cross", cross::check),
     ("emulator", libraries_for_macos),
     ("dist", static_program),
@@ -28,10 +29,34 @@ const CHECKS: &[(&str, Check)] = &[
     ("release", release_build),
     ("capi", c_interface),
     ("instructions", instructions),
+    ("deny", deny::check),
     ("tools", tools),
     ("apple", apple::check),
     ("test", tests),
 ];
+
+/// The check with which programs that later ones use begin to be built: what links our own programs keeps one processor busy
+/// for minutes.
+const PREFETCH_WITH: &str = "dist";
+/// Checks that wait for these programs: the first that uses one of them, and the others are behind it.
+const PREFETCHED_FOR: &[&str] = &["deny", "tools", "apple", "test"];
+
+/// Programs of other makers that are being built.
+static PREFETCH: Mutex<Option<JoinHandle<()>>> = Mutex::new(None);
+
+/// Begins to build them. What fails is tried again, and told, by the check that needs it.
+fn prefetch() {
+    let handle = thread::spawn(|| {
+        let _ = setup::registry_programs();
+    });
+    *PREFETCH.lock().unwrap_or_else(PoisonError::into_inner) = Some(handle);
+}
+
+/// Waits for them.
+fn prefetched() {
+    let handle = PREFETCH.lock().unwrap_or_else(PoisonError::into_inner).take();
+    let _ = handle.map(JoinHandle::join);
+}
 
 /// Runs all checks, or those that are named, and says which failed.
 pub fn run(wanted: &[String]) -> Outcome {
@@ -44,6 +69,12 @@ pub fn run(wanted: &[String]) -> Outcome {
     for (name, check) in
         CHECKS.iter().filter(|(name, _)| wanted.is_empty() || wanted.iter().any(|one| one == name))
     {
+        if wanted.is_empty() && *name == PREFETCH_WITH {
+            prefetch();
+        }
+        if PREFETCHED_FOR.contains(name) {
+            prefetched();
+        }
         eprintln!("\n==> {name}");
         let start = Instant::now();
         let outcome = panic::catch_unwind(check).unwrap_or_else(|_| Err("the check itself broke".into()));

@@ -5,7 +5,10 @@ use crate::{
     places,
     shell::{self, Doing, Outcome},
 };
-use std::{fs, path::Path};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 /// Makes the symbol files that minidump-stackwalk reads. Without the symbol servers, which need half of its dependencies.
 const DUMP_SYMS: Tool =
@@ -18,6 +21,11 @@ const LLVM: &[(&[&str], &str)] = &[
     (&["llvm-objdump-19", "llvm-objdump"], "llvm-19"),
     (&["dsymutil-19", "dsymutil"], "llvm-19"),
 ];
+
+/// Installs what makes symbol files.
+pub fn symbol_maker() -> Outcome<PathBuf> {
+    DUMP_SYMS.ensure()
+}
 
 /// What the tests of macOS dumps need beyond the readers of all dumps.
 pub fn tools() -> Outcome {

@@ -74,6 +74,12 @@ fn compilers() -> Outcome {
     if ["cc", "c++"].iter().all(|name| shell::find(name).is_some()) { Ok(()) } else { apt::install(&["g++"]) }
 }
 
+/// Builds all programs of the registry that any check uses.
+pub fn registry_programs() -> Outcome {
+    let all = [DENY.ensure(), STACKWALK.ensure(), apple::symbol_maker()];
+    all.into_iter().try_for_each(|built| built.map(drop))
+}
+
 /// What the checks need beyond the tests: returns where `cargo-deny` is.
 pub fn deny() -> Outcome<PathBuf> {
     DENY.ensure()
