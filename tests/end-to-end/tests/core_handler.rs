@@ -69,9 +69,9 @@ fn every_thread_of_a_killed_process_has_its_stack() {
         return;
     };
     let mut target = Target::start(["threads", "16"]);
-    kill(&mut target, libc::SIGQUIT);
+    kill(&mut target, libc::SIGABRT);
     let (dump, _) = installed.dump_of(target.pid());
-    assert_eq!(crash_of(&dump).0, libc::SIGQUIT.unsigned_abs());
+    assert_eq!(crash_of(&dump).0, libc::SIGABRT.unsigned_abs());
     assert_eq!(dump.thread_ids().len(), 17);
     dump.assert_parked(&target.parked());
 }
@@ -153,11 +153,11 @@ fn without_a_limit_the_core_alone_is_enough() {
     let Some(installed) = Installed::new("without_a_limit_the_core_alone_is_enough", &[]) else { return };
     fs::write(LIMIT, "0").unwrap();
     let mut target = Target::start(["threads", "4"]);
-    kill(&mut target, libc::SIGQUIT);
+    kill(&mut target, libc::SIGABRT);
     // The kernel does not wait for the handler now, so the end of the process is no event for the dump.
     wait_until("the dump", || installed.find(target.pid()).is_some());
     let (dump, _) = installed.dump_of(target.pid());
-    assert_eq!(crash_of(&dump).0, libc::SIGQUIT.unsigned_abs());
+    assert_eq!(crash_of(&dump).0, libc::SIGABRT.unsigned_abs());
     for thread in target.parked() {
         let registers = dump.context(thread.tid).unwrap();
         assert!(dump.memory(registers.rsp, 16).is_some());
@@ -204,7 +204,7 @@ fn a_core_goes_on_byte_for_byte_and_a_failing_successor_costs_no_dump() {
     for pattern in [format!("{place}/core.%p"), format!("|/bin/cp /dev/stdin {place}/core.%P")] {
         install(&pattern);
         let mut target = Target::start(["threads", "2"]);
-        kill(&mut target, libc::SIGQUIT);
+        kill(&mut target, libc::SIGABRT);
         let (dump, _) = installed.dump_of(target.pid());
         dump.assert_parked(&target.parked());
         let from_core = end_to_end::converted::converted(&core(target.pid()), [""; 0]);
@@ -215,7 +215,7 @@ fn a_core_goes_on_byte_for_byte_and_a_failing_successor_costs_no_dump() {
     }
     install("|/bin/false");
     let mut target = Target::start(["threads", "2"]);
-    kill(&mut target, libc::SIGQUIT);
+    kill(&mut target, libc::SIGABRT);
     installed.dump_of(target.pid()).0.assert_parked(&target.parked());
 }
 
