@@ -86,7 +86,8 @@ impl DumpOptions {
         options.format = match self.format {
             0 => Format::Minidump,
             1 => Format::ElfCore,
-            2 => Format::MachOCore,
+            2 if cfg!(target_os = "macos") => Format::MachOCore,
+            2 => return Err(Failure::Argument("format", "MDW_FORMAT_MACHO_CORE is for processes of macOS")),
             _ => return Err(Failure::Argument("format", "it is none of MDW_FORMAT_*")),
         };
         options.memory.mode = match self.memory {
