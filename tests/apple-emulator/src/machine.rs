@@ -9,6 +9,7 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::ffi::c_void;
 use std::path::Path;
+use std::time::Duration;
 
 /// Where things lie in the emulated program.
 const LIBRARY: u64 = 0x1_0400_0000;
@@ -20,8 +21,8 @@ const STUBS: u64 = 0x7_0000_0000;
 /// Bytes of a stub: one instruction, which returns.
 const STUB: u64 = 16;
 const PAGE: u64 = 0x4000;
-/// Longest that a call may take, in microseconds.
-const PATIENCE: u64 = 600_000_000;
+/// Longest that a call may take.
+const PATIENCE: Duration = Duration::from_secs(600);
 
 /// A processor with the library in its memory.
 #[derive(Debug)]

@@ -6,6 +6,9 @@ use crate::Error;
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread;
+use std::time::Duration;
 
 /// `uc_engine`.
 pub type Handle = *mut c_void;
@@ -35,6 +38,22 @@ pub struct Unicorn {
     start: unsafe extern "C" fn(Handle, u64, u64, u64, usize) -> c_int,
     stop: unsafe extern "C" fn(Handle) -> c_int,
     text: unsafe extern "C" fn(c_int) -> *const c_char,
+}
+
+/// Ends an emulation that another thread runs.
+struct Stopper {
+    stop: unsafe extern "C" fn(Handle) -> c_int,
+    handle: Handle,
+}
+
+// SAFETY: `uc_emu_stop` is made for other threads, the emulator's own timer among them. Nothing else is done to the handle.
+unsafe impl Send for Stopper {}
+
+impl Stopper {
+    fn stop(&self) {
+        // SAFETY: whoever made this keeps the emulator open for as long as it exists.
+        unsafe { (self.stop)(self.handle) };
+    }
 }
 
 /// The function of this name, as the type that the caller names.
@@ -147,14 +166,17 @@ impl Engine {
         Ok(value)
     }
 
-    /// Runs from `start` to `end`, for at most so many microseconds. `hook` is called before each instruction from `first` to
-    /// `last`, with `user`.
+    /// Runs from `start` to `end`, for at most `most`. `hook` is called before each instruction from `first` to `last`, with
+    /// `user`.
+    ///
+    /// The emulator's own limit of time is of no use: whenever a thread opens an emulator, the clock by which the limits of
+    /// all others are measured is another one for an instant, and these may end at once.
     ///
     /// # Safety
     /// `hook` may be called with `user` until this returns.
     pub unsafe fn run(
         &self,
-        (start, end, most): (u64, u64, u64),
+        (start, end, most): (u64, u64, Duration),
         (first, last): (u64, u64),
         hook: CodeHook,
         user: *mut c_void,
@@ -165,11 +187,29 @@ impl Engine {
         self.check(unsafe {
             (self.unicorn.hook)(self.handle, &raw mut id, HOOK_CODE, code, user, first, last)
         })?;
-        // SAFETY: numbers; the hook that it calls is the caller's promise.
-        let ran = self.check(unsafe { (self.unicorn.start)(self.handle, start, end, most, 0) });
+        let ran = self.within(most, || {
+            // SAFETY: numbers; the hook that it calls is the caller's promise.
+            self.check(unsafe { (self.unicorn.start)(self.handle, start, end, 0, 0) })
+        });
         // SAFETY: the number is that of the hook, which nobody calls now.
         let unhooked = self.check(unsafe { (self.unicorn.unhook)(self.handle, id) });
         ran.and(unhooked)
+    }
+
+    /// Has `run` stopped when it takes longer than `most`.
+    fn within<T>(&self, most: Duration, run: impl FnOnce() -> T) -> T {
+        let (running, ended) = mpsc::channel::<()>();
+        let stopper = Stopper { stop: self.unicorn.stop, handle: self.handle };
+        thread::scope(|scope| {
+            scope.spawn(move || {
+                if ended.recv_timeout(most) == Err(RecvTimeoutError::Timeout) {
+                    stopper.stop();
+                }
+            });
+            let result = run();
+            drop(running);
+            result
+        })
     }
 
     pub fn stop(&self) {
