@@ -5,6 +5,7 @@
 use end_to_end::process::{DEADLINE, Finished, Guarded, run, run_with_input};
 use end_to_end::programs;
 use minidump::{Minidump, MinidumpException, MinidumpThreadList};
+use serde_json::Value;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
@@ -153,6 +154,37 @@ fn every_crashing_descendant_has_a_dump_and_the_parent_sees_the_signal() {
     }
     codes.sort_unstable();
     assert_eq!(codes, [3, 11, 11, 11, 11, 11]);
+}
+
+/// The functions of the blamed thread, innermost first, as `show` tells them.
+fn functions(dump: &Path) -> Vec<String> {
+    let shown = run(Command::new(programs::dumper()).args(["show", "--json"]).arg(dump));
+    assert!(shown.status.success(), "{}", shown.stderr);
+    let shown: Value = serde_json::from_slice(&shown.stdout).unwrap();
+    let threads = shown["threads"].as_array().unwrap();
+    let blamed = threads.iter().find(|thread| thread["blamed"] == true).unwrap();
+    let frames = blamed["frames"].as_array().unwrap().iter();
+    frames.map(|frame| frame["function"].as_str().unwrap_or_default().to_owned()).collect()
+}
+
+#[test]
+fn what_a_handler_on_another_stack_interrupted_is_shown_wherever_that_stack_lies() {
+    for place in ["above", "below"] {
+        let kind = format!("signal-stack-{place}");
+        let (finished, directory) = supervise(&[programs::crasher().to_str().unwrap(), "crash", &kind]);
+        assert_eq!(finished.status.code(), Some(128 + libc::SIGABRT), "{}", finished.stderr);
+        let functions = functions(&dumps(directory.path())[0]);
+        let at = |name: &str| functions.iter().position(|function| function.contains(name));
+        let [Some(handler), Some(end), Some(crash), Some(start)] = [
+            at("handlers::abort"),
+            at("<signal handler called>"),
+            at("crash_here_on_own_stack"),
+            at("with_signal_stack"),
+        ] else {
+            panic!("{kind}: {functions:#?}");
+        };
+        assert!(handler < end && end < crash && crash < start, "{kind}: {functions:#?}");
+    }
 }
 
 #[test]

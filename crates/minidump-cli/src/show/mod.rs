@@ -9,6 +9,7 @@ mod fold;
 mod guard;
 mod holes;
 mod model;
+mod other_stack;
 mod quiet;
 mod read;
 mod registers;

@@ -3,6 +3,7 @@
 use super::apple::is_apple;
 use super::executor::block_on;
 use super::model::{Address, AppleThread, Frame, SymbolsFound, Thread, Trust};
+use super::other_stack::{MOST_STACKS, Stacks};
 use super::read::file_name;
 use super::registers;
 use super::symbols::LocalSymbols;
@@ -95,9 +96,9 @@ fn with_short_names(modules: &MinidumpModuleList) -> MinidumpModuleList {
 }
 
 /// Walks one thread, or in a rush only names its innermost function. Also gives the number of frames walked.
-fn walk_thread(
-    walk: &Walk,
-    thread: &MinidumpThread,
+fn walk_thread<'a>(
+    walk: &Walk<'a>,
+    thread: &'a MinidumpThread<'a>,
     system: &SystemInfo,
     symbols: &LocalSymbols,
     rush: bool,
@@ -120,16 +121,35 @@ fn walk_thread(
     if stack.is_none() {
         shown.note = Some("its stack is not in the dump".into());
     }
-    let window = stack.as_ref().filter(|_| !rush).and_then(|stack| window(stack, stack_pointer));
     let mut calls = CallStack::with_context(context);
-    let memory = window.as_ref().map(|(memory, _)| UnifiedMemory::Memory(memory));
-    block_on(walk_stack(0, (), &mut calls, memory, walk.modules, system, symbols));
-    if window.is_some_and(|(_, cut)| cut) {
+    if walk_stacks(walk, stack.filter(|_| !rush), &mut calls, system, symbols) {
         shown.note = Some(format!("only the innermost {} KiB of its stack were walked", LONGEST_STACK >> 10));
     }
     let walked = calls.frames.len();
     (shown.frames, shown.frames_omitted) = frames(&calls.frames);
     (shown, walked)
+}
+
+/// Walks the stack of a thread, and those that handlers of signals interrupted. Tells whether a stack was too long.
+fn walk_stacks<'a>(
+    walk: &Walk<'a>,
+    mut stack: Option<UnifiedMemory<'a, 'a>>,
+    calls: &mut CallStack,
+    system: &SystemInfo,
+    symbols: &LocalSymbols,
+) -> bool {
+    let stacks = Stacks { memory: walk.memory, symbols };
+    let mut was_cut = false;
+    for _ in 0..MOST_STACKS {
+        let stack_pointer = calls.frames.last().map_or(0, |frame| frame.context.get_stack_pointer());
+        let window = stack.as_ref().and_then(|stack| window(stack, stack_pointer));
+        let memory = window.as_ref().map(|(memory, _)| UnifiedMemory::Memory(memory));
+        block_on(walk_stack(0, (), calls, memory, walk.modules, system, symbols));
+        was_cut |= window.is_some_and(|(_, cut)| cut);
+        let Some(walked) = stack else { break };
+        stack = stacks.switch(&mut calls.frames, &walked);
+    }
+    was_cut
 }
 
 /// The registers of a thread; of the one that crashed those at the moment of the crash.

@@ -84,6 +84,12 @@ impl Loaded {
         by_call_frames.or_else(|| self.compact_unwind.as_ref()?.step(in_file, walker))
     }
 
+    /// Whether `address` is in the code that the kernel has handlers of signals return to.
+    pub fn is_signal_return(&self, address: u64) -> bool {
+        let in_file = address.wrapping_sub(self.bias);
+        self.call_frames.as_ref().is_some_and(|frames| frames.is_signal_return(in_file))
+    }
+
     /// Names the function at `address`.
     ///
     /// # Errors

@@ -74,6 +74,13 @@ impl LocalSymbols {
         found.collect()
     }
 
+    /// Whether `instruction`, in the module at `base`, is the code that the kernel has handlers of signals return to.
+    pub fn is_signal_return(&self, base: u64, instruction: u64) -> bool {
+        let mut state = self.state();
+        let address = state.exact(instruction);
+        state.module(base, &self.modules).is_some_and(|loaded| loaded.is_signal_return(address))
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
