@@ -4,6 +4,7 @@ mod check;
 mod core_handler;
 #[cfg(any(target_os = "macos", all(target_os = "linux", target_arch = "x86_64")))]
 mod handler;
+mod plain_dump;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod run;
 mod values;
@@ -235,6 +236,9 @@ impl Arguments {
         if words.get(1).is_none_or(|word| word != "dump") {
             return Self::try_parse_from(words);
         }
+        if let Some(arguments) = words.get(2..).and_then(plain_dump::read) {
+            return Ok(Self { command: Command::Dump(Box::new(arguments)) });
+        }
         words.remove(0);
         let mut definition = dump_alone();
         let parsed = definition.try_get_matches_from_mut(words);
@@ -293,6 +297,27 @@ mod tests {
             "dump 1 --json --json",
             "dump help",
             "dump 1 -o a --sanitize",
+            "dump 1",
+            "dump 1 -o a",
+            "dump --json --output a/b 12",
+            "dump 1 -o a --json",
+            "dump -o 12 34",
+            "dump 007",
+            "dump 0",
+            "dump -1",
+            "dump +1",
+            "dump 99999999999",
+            "dump -o a",
+            "dump 1 -o",
+            "dump 1 -o -",
+            "dump 1 -o --json",
+            "dump 1 -o a -o b",
+            "dump 1 -oa",
+            "dump 1 --output=a",
+            "dump 1 --outp a",
+            "dump 1 -- 2",
+            "dump -- 1",
+            "dump 1 --json x",
             "show --help",
             "dum",
             "help dump",

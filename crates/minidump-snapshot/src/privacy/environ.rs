@@ -60,8 +60,9 @@ fn secrets_of(name: &[u8], value: &[u8]) -> Vec<Range<usize>> {
         return secrets;
     }
     find_user_secrets(value, &mut secrets);
-    if secrets.is_empty() && is_data_source(name) && position(value, SCHEME_END).is_none() {
-        // As drivers for MySQL have it: `user:password@tcp(host)/base`.
+    // As drivers for MySQL have it: `user:password@tcp(host)/base`.
+    let may_be_source = secrets.is_empty() && value.contains(&b'@');
+    if may_be_source && is_data_source(name) && position(value, SCHEME_END).is_none() {
         secrets.extend(user_secret(value));
     }
     find_parameters(value, &mut secrets);
@@ -84,8 +85,11 @@ fn find_user_secrets(value: &[u8], secrets: &mut Vec<Range<usize>>) {
 
 /// Finds the values of parameters whose names look secret: `?password=...&`, `AccountKey=...;`, `-Dtoken=... `.
 fn find_parameters(value: &[u8], secrets: &mut Vec<Range<usize>>) {
+    if !value.contains(&b'=') {
+        return;
+    }
     let mut start = 0_usize;
-    for parameter in value.split(|byte| byte.is_ascii_whitespace() || b"&;?".contains(byte)) {
+    for parameter in value.split(|byte| byte.is_ascii_whitespace() || matches!(byte, b'&' | b';' | b'?')) {
         let end = start.saturating_add(parameter.len());
         if let Some(equals) = parameter.iter().position(|byte| *byte == b'=')
             && parameter.get(..equals).is_some_and(is_secret)
@@ -131,7 +135,8 @@ fn user_secret(url: &[u8]) -> Option<Range<usize>> {
 }
 
 fn position(bytes: &[u8], pattern: &[u8]) -> Option<usize> {
-    bytes.windows(pattern.len()).position(|window| window == pattern)
+    let first = pattern.first();
+    bytes.windows(pattern.len()).position(|window| window.first() == first && window == pattern)
 }
 
 #[cfg(test)]

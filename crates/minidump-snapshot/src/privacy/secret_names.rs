@@ -1,25 +1,31 @@
-/// Parts of names that tell a secret wherever they stand.
-const ANYWHERE: &[&str] = &[
-    "PASSWD",
-    "PASSWORD",
-    "PASSPHRASE",
-    "SECRET",
-    "CREDENTIAL",
-    "COOKIE",
-    "CONNECTION_STRING",
-    "CONNECTIONSTRING",
+/// Parts of names that tell a secret wherever they stand. Each begins with one of [`BEGINNINGS`].
+const ANYWHERE: &[&[u8]] = &[
+    b"PASSWD",
+    b"PASSWORD",
+    b"PASSPHRASE",
+    b"SECRET",
+    b"CREDENTIAL",
+    b"COOKIE",
+    b"CONNECTION_STRING",
+    b"CONNECTIONSTRING",
 ];
 
+/// The same, unless it is about taking texts apart, which keeps no secrets: `TOKENIZER`.
+const TOKEN: &[u8] = b"TOKEN";
+
+/// What secret parts begin with. A look for all of them at every place would take longer than all else here.
+const BEGINNINGS: &[u8] = b"PSCT";
+
 /// Words that tell a secret when they stand alone or at the end of a longer word, as in `DBPASS` and `APIKEY`.
-const ENDINGS: &[&str] = &["PASS", "PWD", "KEY", "KEYS", "AUTH"];
+const ENDINGS: &[&[u8]] = &[b"PASS", b"PWD", b"KEY", b"KEYS", b"AUTH"];
 
 /// Words that tell a secret when they stand alone.
-const WORDS: &[&str] = &["PAT", "AUTHORIZATION", "OAUTH2", "JWT"];
+const WORDS: &[&[u8]] = &[b"PAT", b"AUTHORIZATION", b"OAUTH2", b"JWT"];
 
 /// Words with a secret's ending that mean something else.
-const HARMLESS_WORDS: &[&str] = &[
-    "ASKPASS", "BYPASS", "COMPASS", "DONKEY", "HOCKEY", "HOTKEY", "HOTKEYS", "JOCKEY", "MONKEY", "MONKEYS",
-    "OLDPWD", "TURKEY", "WHISKEY",
+const HARMLESS_WORDS: &[&[u8]] = &[
+    b"ASKPASS", b"BYPASS", b"COMPASS", b"DONKEY", b"HOCKEY", b"HOTKEY", b"HOTKEYS", b"JOCKEY", b"MONKEY",
+    b"MONKEYS", b"OLDPWD", b"TURKEY", b"WHISKEY",
 ];
 
 /// Whether an environment variable of this name is likely to hold a secret.
@@ -27,38 +33,57 @@ const HARMLESS_WORDS: &[&str] = &[
 /// Names are compared without regard to case, word by word: `_` and whatever else is neither letter nor digit ends a
 /// word.
 pub(super) fn is_secret(name: &[u8]) -> bool {
-    let name = String::from_utf8_lossy(name).to_ascii_uppercase();
+    let name = name.to_ascii_uppercase();
     // The socket of the ssh agent, and where the shell is.
-    if name.ends_with("AUTH_SOCK") || name == "PWD" {
+    if name.ends_with(b"AUTH_SOCK") || name == b"PWD" {
         return false;
     }
-    let is_token = name.match_indices("TOKEN").any(|(at, _)| !name.get(at..).is_some_and(is_tokenizer));
-    is_token || ANYWHERE.iter().any(|part| name.contains(part)) || words(&name).any(is_secret_word)
+    let places = name.iter().enumerate().filter(|(_, byte)| BEGINNINGS.contains(byte));
+    let mut rests = places.filter_map(|(at, _)| name.get(at..));
+    rests.any(begins_with_secret) || words(&name).any(is_secret_word)
 }
 
 /// Whether an environment variable of this name is likely to tell how to reach a database or a service.
 pub(super) fn is_data_source(name: &[u8]) -> bool {
-    let name = String::from_utf8_lossy(name).to_ascii_uppercase();
-    words(&name).any(|word| ["DSN", "URL", "URI"].iter().any(|end| word.ends_with(end)))
+    let name = name.to_ascii_uppercase();
+    words(&name).any(|word| [b"DSN", b"URL", b"URI"].iter().any(|end| word.ends_with(*end)))
 }
 
-fn words(name: &str) -> impl Iterator<Item = &str> {
-    name.split(|character: char| !character.is_ascii_alphanumeric()).filter(|word| !word.is_empty())
+fn begins_with_secret(text: &[u8]) -> bool {
+    let is_token = text.starts_with(TOKEN) && !is_tokenizer(text);
+    is_token || ANYWHERE.iter().any(|part| text.starts_with(part))
 }
 
-fn is_secret_word(word: &str) -> bool {
+fn words(name: &[u8]) -> impl Iterator<Item = &[u8]> {
+    name.split(|byte| !byte.is_ascii_alphanumeric()).filter(|word| !word.is_empty())
+}
+
+fn is_secret_word(word: &[u8]) -> bool {
     let has_ending = ENDINGS.iter().any(|ending| word.ends_with(ending));
     (has_ending && !HARMLESS_WORDS.contains(&word)) || WORDS.contains(&word)
 }
 
-/// A tokenizer takes texts apart and keeps no secrets.
-fn is_tokenizer(from_token: &str) -> bool {
-    from_token.starts_with("TOKENIZ") || from_token.starts_with("TOKENIS")
+fn is_tokenizer(from_token: &[u8]) -> bool {
+    from_token.starts_with(b"TOKENIZ") || from_token.starts_with(b"TOKENIS")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_looked_for_anywhere_has_a_known_beginning() {
+        for part in ANYWHERE.iter().chain([&TOKEN]) {
+            assert!(BEGINNINGS.contains(&part[0]), "{}", part.escape_ascii());
+        }
+    }
+
+    #[test]
+    fn names_that_are_no_text_are_looked_at_too() {
+        assert!(is_secret(b"\xff_PASSWORD\xff"));
+        assert!(is_secret(b"\xc3KEY"));
+        assert!(!is_secret(b"\xff\xfe"));
+    }
 
     #[test]
     fn names_of_secrets_are_known() {

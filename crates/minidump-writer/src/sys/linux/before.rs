@@ -260,13 +260,18 @@ impl Before {
     }
 }
 
+const ZEROS: [u8; 4096] = [0; 4096];
+
 /// Gives `text` room for `size` bytes, and writes to it, so that the kernel need not provide it page by page in the
 /// window.
 fn make_room(text: &mut Vec<u8>, size: usize) {
     if text.len() < size {
         text.clear();
         text.reserve_exact(size);
-        text.resize(size, 0);
+        // In a program that is built for size, `resize` writes byte by byte.
+        while text.len() < size {
+            text.extend_from_slice(ZEROS.get(..size - text.len()).unwrap_or(&ZEROS));
+        }
     }
 }
 

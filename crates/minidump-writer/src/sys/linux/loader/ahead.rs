@@ -10,16 +10,18 @@ const MOST: u64 = 16 << 10;
 pub struct Ahead<'m> {
     memory: &'m dyn MemorySource,
     start: u64,
-    bytes: Vec<u8>,
+    /// Room for what is read, of which so many bytes were.
+    buffer: Vec<u8>,
+    held: usize,
     /// How much to read next, in bytes.
     size: u64,
-    /// Whether a piece was found in `bytes` without reading.
+    /// Whether a piece was found in `buffer` without reading.
     paid: bool,
 }
 
 impl<'m> Ahead<'m> {
     pub fn new(memory: &'m dyn MemorySource) -> Self {
-        Self { memory, start: 0, bytes: Vec::new(), size: PAGE_SIZE, paid: true }
+        Self { memory, start: 0, buffer: Vec::new(), held: 0, size: PAGE_SIZE, paid: true }
     }
 
     /// The piece of `N` bytes at `address`; `None` when it cannot be read as a whole.
@@ -34,20 +36,23 @@ impl<'m> Ahead<'m> {
 
     fn known<const N: usize>(&self, address: u64) -> Option<&[u8; N]> {
         let offset = usize::try_from(address.checked_sub(self.start)?).ok()?;
-        self.bytes.get(offset..)?.first_chunk()
+        self.buffer.get(offset..self.held)?.first_chunk()
     }
 
     /// Reads from `address` on to the end of a page, at least `least` bytes where they exist.
     fn read(&mut self, address: u64, least: usize) {
-        if !self.bytes.is_empty() {
+        if self.held > 0 {
             self.size = if self.paid { (self.size * 2).min(MOST) } else { PAGE_SIZE };
         }
         let wanted = address.checked_add(least as u64).and_then(page_ceil);
         let ahead = address.checked_add(self.size).map_or(0, |end| end & !(PAGE_SIZE - 1));
         let end = wanted.unwrap_or(u64::MAX).max(ahead);
-        self.bytes.resize(usize::try_from(end - address).unwrap_or(least), 0);
-        let outcome = self.memory.read(address, &mut self.bytes);
-        self.bytes.truncate(outcome.done);
+        let size = usize::try_from(end - address).unwrap_or(least);
+        if self.buffer.len() < size {
+            self.buffer = vec![0; size];
+        }
+        let outcome = self.memory.read(address, self.buffer.get_mut(..size).unwrap_or_default());
+        self.held = outcome.done.min(size);
         self.start = address;
         self.paid = false;
     }
@@ -90,7 +95,7 @@ mod tests {
         let mut ahead = Ahead::new(&counting);
         for offset in [0x9_0000, 0x1_0004, 0x5_0ff8, 0x4_0000] {
             assert_eq!(ahead.get(BASE + offset), Some(&expected(offset)));
-            assert!(ahead.bytes.len() <= 0x2000, "{}", ahead.bytes.len());
+            assert!(ahead.held <= 0x2000, "{}", ahead.held);
         }
         assert_eq!(counting.reads.get(), 4);
     }
