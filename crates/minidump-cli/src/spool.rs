@@ -1,10 +1,13 @@
 //! Files without a name, for what has to wait on disk.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
+#[cfg(unix)]
+use std::fs::OpenOptions;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 /// How many temporary names are tried where the system knows no files without one.
+#[cfg(unix)]
 const NAME_ATTEMPTS: u32 = 64;
 
 /// Memory is looked at in blocks of this size; those of zeros become holes in the file, which take no space.
@@ -196,10 +199,10 @@ fn nameless(directory: &Path) -> io::Result<File> {
 }
 
 /// A file whose name was taken away at once.
+#[cfg(unix)]
 fn unlinked(directory: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.read(true).write(true).create_new(true);
-    #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     for attempt in 0..NAME_ATTEMPTS {
         let path = directory.join(format!(".minidump-{}-{attempt}.spool", std::process::id()));
@@ -213,6 +216,12 @@ fn unlinked(directory: &Path) -> io::Result<File> {
         }
     }
     Err(io::ErrorKind::AlreadyExists.into())
+}
+
+/// A file that goes when it is closed. Where files that are open keep their names, this takes a flag of the system.
+#[cfg(not(unix))]
+fn unlinked(directory: &Path) -> io::Result<File> {
+    tempfile::tempfile_in(directory)
 }
 
 #[cfg(test)]

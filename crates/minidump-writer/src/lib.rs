@@ -33,27 +33,27 @@
     target_os = "macos"
 ))]
 mod compat;
-#[cfg(all(
-    feature = "convert",
-    any(all(any(target_os = "linux", target_os = "android"), target_arch = "x86_64"), target_os = "macos")
-))]
+#[cfg(feature = "convert")]
 pub mod convert;
-#[cfg(all(feature = "convert", any(target_os = "linux", target_os = "android"), target_arch = "x86_64"))]
+#[cfg(feature = "convert")]
 mod core_file;
 mod dump;
 mod dumper;
 mod encode;
 mod error;
+#[cfg(any(
+    feature = "convert",
+    all(any(target_os = "linux", target_os = "android"), target_arch = "x86_64")
+))]
+#[cfg_attr(
+    not(all(any(target_os = "linux", target_os = "android"), target_arch = "x86_64")),
+    expect(dead_code, reason = "only a capture asks for all of it")
+)]
+mod linux_process;
 mod local;
-#[cfg(all(
-    feature = "convert",
-    any(all(any(target_os = "linux", target_os = "android"), target_arch = "x86_64"), target_os = "macos")
-))]
+#[cfg(feature = "convert")]
 mod macho_file;
-#[cfg(all(
-    feature = "convert",
-    any(all(any(target_os = "linux", target_os = "android"), target_arch = "x86_64"), target_os = "macos")
-))]
+#[cfg(feature = "convert")]
 mod minidump_file;
 mod options;
 pub mod output;

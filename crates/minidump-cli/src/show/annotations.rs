@@ -3,7 +3,7 @@
 //! They are read here and not with the foreign parser, which copies every string that a dump refers to, however often.
 
 use super::model::Annotation;
-use minidump::MmapMinidump;
+use super::raw_dump::RawDump;
 use std::fs::File;
 use std::io::{Read as _, Seek as _, SeekFrom};
 
@@ -27,7 +27,7 @@ const LONGEST: u32 = 64 << 10;
 
 /// The annotations in a little-endian dump, which is also in `file`: those of the process, then those of modules. What
 /// cannot be shown is told in `warnings`.
-pub fn read(dump: &MmapMinidump, file: &File, warnings: &mut Vec<String>) -> Vec<Annotation> {
+pub fn read(dump: &RawDump, file: &File, warnings: &mut Vec<String>) -> Vec<Annotation> {
     let Ok(stream) = dump.get_raw_stream(CRASHPAD_INFO) else { return Vec::new() };
     let mut reader = Reader { file, found: Vec::new(), left: MOST, bytes: 0, lost: false };
     if u32_at(stream, 0).is_some_and(|version| version > 0) {

@@ -2,9 +2,10 @@
 //! thread list has no field for.
 
 use super::model::{Address, Apple, AppleThread, CrashText, Fault, SharedCache};
+use super::raw_dump::RawDump;
 use crate::text;
 use minidump::system_info::Os;
-use minidump::{MinidumpSystemInfo, MinidumpThreadList, MmapMinidump};
+use minidump::{MinidumpSystemInfo, MinidumpThreadList};
 use minidump_writer::formats::minidump::{APPLE_FACTS_STREAM, AppleRecord};
 use minidump_writer::snapshot::{AppleFacts, Cpu, OperatingSystem, Process, Snapshot, System, Thread};
 use std::collections::HashMap;
@@ -37,7 +38,7 @@ pub fn is_apple(system: &MinidumpSystemInfo) -> bool {
 
 /// Reads it from a little-endian dump, which is also in `file`; nothing when the dump is of another system.
 pub fn read(
-    dump: &MmapMinidump,
+    dump: &RawDump,
     file: &File,
     system: &MinidumpSystemInfo,
     threads: &MinidumpThreadList,
@@ -83,7 +84,7 @@ pub fn uuid_text(uuid: &[u8; 16]) -> String {
 }
 
 /// A snapshot of nothing but the threads' ids, completed by the record of this program if there is one.
-fn restored(dump: &MmapMinidump, threads: &MinidumpThreadList, warnings: &mut Vec<String>) -> Snapshot {
+fn restored(dump: &RawDump, threads: &MinidumpThreadList, warnings: &mut Vec<String>) -> Snapshot {
     let system = System {
         os: OperatingSystem::MacOs,
         version: (0, 0, 0),
@@ -122,7 +123,7 @@ fn thread_of(thread: &Thread) -> Option<AppleThread> {
     })
 }
 
-fn crash_texts(dump: &MmapMinidump, file: &File) -> Option<Vec<CrashText>> {
+fn crash_texts(dump: &RawDump, file: &File) -> Option<Vec<CrashText>> {
     let header = dump.get_raw_stream(MAC_CRASH_INFO).ok()?;
     let count = usize::try_from(u32_at(header, 4)?).ok()?.min(MOST_RECORDS);
     let fixed = usize::try_from(u32_at(header, 8)?).ok()?;
@@ -142,7 +143,7 @@ fn crash_text(texts: &[u8]) -> Option<CrashText> {
     Some(CrashText { module, message: text(), signature: text(), backtrace: text(), message2: text() })
 }
 
-fn boot_args(dump: &MmapMinidump, file: &File) -> Option<String> {
+fn boot_args(dump: &RawDump, file: &File) -> Option<String> {
     let rva = u64_at(dump.get_raw_stream(MAC_BOOTARGS).ok()?, 4)?;
     let size = u32_at(&bytes(file, rva, 4)?, 0).filter(|size| *size <= LONGEST_RECORD)?;
     let text = bytes(file, rva.checked_add(4)?, size)?;

@@ -1,6 +1,7 @@
 //! Refuses dumps that grow without measure when they are read: every module and thread may name the same huge text.
 
-use minidump::{MmapMinidump, format::MINIDUMP_STREAM_TYPE};
+use super::raw_dump::RawDump;
+use minidump::format::MINIDUMP_STREAM_TYPE;
 use std::fs::File;
 use std::io::{Read as _, Seek as _, SeekFrom};
 
@@ -15,7 +16,7 @@ const MODULE: (usize, usize, usize) = (108, 20, 76);
 const THREAD_NAME: (usize, usize) = (12, 4);
 
 /// Whether all names and debug records of a little-endian dump together are of a sane size. `file` holds the dump.
-pub fn is_sane(dump: &MmapMinidump, file: &File, file_size: u64) -> bool {
+pub fn is_sane(dump: &RawDump, file: &File, file_size: u64) -> bool {
     let (module_size, name_at, record_at) = MODULE;
     let (name_size, rva_at) = THREAD_NAME;
     let string_size = |entry: &[u8], at| string_size(file, u32_at(entry, at)?);
@@ -33,7 +34,7 @@ pub fn is_sane(dump: &MmapMinidump, file: &File, file_size: u64) -> bool {
 }
 
 /// The entries of a list stream: a count and an array, with or without four bytes of padding between them.
-fn entries(dump: &MmapMinidump, stream: MINIDUMP_STREAM_TYPE, size: usize) -> impl Iterator<Item = &[u8]> {
+fn entries(dump: &RawDump, stream: MINIDUMP_STREAM_TYPE, size: usize) -> impl Iterator<Item = &[u8]> {
     let bytes = dump.get_raw_stream(stream as u32).unwrap_or_default();
     let count = u32_at(bytes, 0).unwrap_or(0) as usize;
     let padding = if bytes.len().saturating_sub(4) % size == 4 { 4 } else { 0 };

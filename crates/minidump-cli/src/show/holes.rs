@@ -1,6 +1,6 @@
 //! Memory that the writer planned to keep and could not read (docs/minidump-format.md, stream 0x4d440001).
 
-use minidump::MmapMinidump;
+use super::raw_dump::RawDump;
 use std::fs::File;
 use std::io::{Read as _, Seek as _, SeekFrom};
 
@@ -11,7 +11,7 @@ const TABLE: usize = 8;
 
 /// Bytes of memory in a little-endian dump, which is also in `file`, that are zeros because they could not be read.
 /// `None` when the dump does not tell, or when its end is missing.
-pub fn missing_bytes(dump: &MmapMinidump, mut file: &File) -> Option<u64> {
+pub fn missing_bytes(dump: &RawDump, mut file: &File) -> Option<u64> {
     let locator = dump.get_raw_stream(HOLE_LOCATOR).ok()?;
     let table = u64::from_le_bytes(*locator.get(TABLE..)?.first_chunk()?);
     // The number of holes comes first, then the bytes in them.

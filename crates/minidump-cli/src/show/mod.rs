@@ -11,6 +11,7 @@ mod holes;
 mod model;
 mod other_stack;
 mod quiet;
+mod raw_dump;
 mod read;
 mod registers;
 mod render;

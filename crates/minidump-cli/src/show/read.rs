@@ -2,15 +2,15 @@
 
 use super::crash::{add_access, crash};
 use super::model::{Address, AppleThread, Dump, Memory, Module, Process, System};
+use super::raw_dump::{self, RawDump};
 use super::unwind::{self, Walk};
 use super::{ShowError, annotations, apple, guard, holes, symbols};
 use crate::text;
 use minidump::system_info::Os;
 use minidump::{
-    CodeView, Minidump, MinidumpBreakpadInfo, MinidumpException, MinidumpLinuxLsbRelease,
-    MinidumpMemoryInfoList, MinidumpMiscInfo, MinidumpModule, MinidumpModuleList, MinidumpSoftErrors,
-    MinidumpStream, MinidumpSystemInfo, MinidumpThreadList, MinidumpThreadNames, MmapMinidump, Module as _,
-    UnifiedMemoryInfoList,
+    CodeView, MinidumpBreakpadInfo, MinidumpException, MinidumpLinuxLsbRelease, MinidumpMemoryInfoList,
+    MinidumpMiscInfo, MinidumpModule, MinidumpModuleList, MinidumpSoftErrors, MinidumpStream,
+    MinidumpSystemInfo, MinidumpThreadList, MinidumpThreadNames, Module as _, UnifiedMemoryInfoList,
 };
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -29,7 +29,7 @@ const MOST_ARGUMENTS: usize = 4096;
 /// Reads the dump in `file`, which is known as `path`.
 pub fn read(path: &Path, file: &File, bytes: u64) -> Result<Dump, ShowError> {
     let damaged = |reason: String| ShowError::Damaged { path: path.to_path_buf(), reason };
-    let raw = map(path, file).map_err(|error| match error {
+    let raw = raw_dump::open(file).map_err(|error| match error {
         minidump::Error::HeaderMismatch | minidump::Error::MissingHeader => {
             ShowError::NotADump { path: path.to_path_buf() }
         }
@@ -63,7 +63,7 @@ pub fn read(path: &Path, file: &File, bytes: u64) -> Result<Dump, ShowError> {
 /// Adds what the streams tell that a dump may lack, and walks the stacks.
 fn fill(
     dump: &mut Dump,
-    raw: &MmapMinidump,
+    raw: &RawDump,
     system: &MinidumpSystemInfo,
     threads: &MinidumpThreadList,
     apple: &HashMap<u32, AppleThread>,
@@ -108,24 +108,8 @@ fn fill(
     }
 }
 
-/// Maps the file that was opened and checked, whatever its path leads to by now.
-#[cfg(target_os = "linux")]
-fn map(_path: &Path, file: &File) -> Result<MmapMinidump, minidump::Error> {
-    use std::os::fd::AsRawFd as _;
-    Minidump::read_path(format!("/proc/self/fd/{}", file.as_raw_fd()))
-}
-
-#[cfg(not(target_os = "linux"))]
-fn map(path: &Path, _file: &File) -> Result<MmapMinidump, minidump::Error> {
-    Minidump::read_path(path)
-}
-
 /// A stream that a dump may lack. One that is there but cannot be read is worth a warning.
-fn stream<'a, S: MinidumpStream<'a>>(
-    dump: &'a MmapMinidump,
-    name: &str,
-    warnings: &mut Vec<String>,
-) -> Option<S> {
+fn stream<'a, S: MinidumpStream<'a>>(dump: &'a RawDump, name: &str, warnings: &mut Vec<String>) -> Option<S> {
     match dump.get_stream::<S>() {
         Ok(stream) => Some(stream),
         Err(minidump::Error::StreamNotFound) => None,
@@ -191,7 +175,7 @@ fn os_version(os: &str, version: &str, build: &str) -> String {
 }
 
 fn process(
-    dump: &MmapMinidump,
+    dump: &RawDump,
     misc: Option<&MinidumpMiscInfo>,
     modules: &MinidumpModuleList,
     taken_at: u64,
@@ -211,20 +195,20 @@ fn process(
     }
 }
 
-fn pid_of_status(dump: &MmapMinidump) -> Option<u32> {
+fn pid_of_status(dump: &RawDump) -> Option<u32> {
     let status: minidump::MinidumpLinuxProcStatus = dump.get_stream().ok()?;
     let (_, value) = status.iter().find(|(key, _)| key.as_bytes() == b"Pid")?;
     value.to_string_lossy().trim().parse().ok()
 }
 
-fn command_line(dump: &MmapMinidump) -> Option<Vec<String>> {
+fn command_line(dump: &RawDump) -> Option<Vec<String>> {
     let bytes = dump.get_raw_stream(LINUX_CMD_LINE).ok()?;
     let bytes = bytes.strip_suffix(b"\0").unwrap_or(bytes);
     let arguments = bytes.split(|byte| *byte == 0).take(MOST_ARGUMENTS);
     (!bytes.is_empty()).then(|| arguments.map(|part| String::from_utf8_lossy(part).into_owned()).collect())
 }
 
-fn soft_errors(dump: &MmapMinidump, warnings: &mut Vec<String>) -> Vec<serde_json::Value> {
+fn soft_errors(dump: &RawDump, warnings: &mut Vec<String>) -> Vec<serde_json::Value> {
     let Some(stream) = stream::<MinidumpSoftErrors>(dump, "soft error", warnings) else { return Vec::new() };
     let text = stream.as_ref().trim_end_matches('\0');
     match serde_json::from_str(text) {

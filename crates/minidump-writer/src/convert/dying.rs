@@ -40,6 +40,6 @@ pub fn convert_beside(
     if file.array(0) != Some(*b"\x7fELF") {
         return Err(ConvertError::NotACore);
     }
-    let source = core_file::read(file, Some(process.0), options)?;
+    let source = core_file::read(file, Some(Box::new(process.0)), options)?;
     write(source, Some(Format::Minidump), options, output, start)
 }

@@ -27,10 +27,6 @@ pub enum ConvertError {
         /// What machine.
         what: &'static str,
     },
-    /// Only builds for Linux know what belongs to a process of Linux.
-    #[cfg(target_os = "macos")]
-    #[error("this dump is of a program of Linux, which only a build for Linux converts")]
-    OtherHost,
     /// The input ends before anything that a dump is made of.
     #[error("this dump is cut off or damaged: {what}")]
     Damaged {

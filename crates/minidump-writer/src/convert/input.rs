@@ -1,8 +1,8 @@
 //! The dump to convert, as a file that can be read anywhere.
 
+use super::positioned;
 use std::fs::File;
 use std::io::{self, Read};
-use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 use std::time::SystemTime;
 
@@ -51,7 +51,6 @@ impl InputFile {
         Ok(Self { size: metadata.len(), modified: metadata.modified().ok(), file })
     }
 
-    #[cfg_attr(target_os = "macos", expect(dead_code, reason = "for cores of Linux"))]
     /// A file whose size the system does not tell, such as /proc/PID/mem.
     pub fn of_unknown_size(file: File) -> Self {
         Self { file, size: u64::MAX, modified: None }
@@ -67,7 +66,7 @@ impl InputFile {
         let mut done = 0;
         while let Some(rest) = buffer.get_mut(done..).filter(|rest| !rest.is_empty()) {
             let Some(at) = offset.checked_add(done as u64) else { break };
-            match self.file.read_at(rest, at) {
+            match positioned::read_at(&self.file, rest, at) {
                 Ok(0) => break,
                 Ok(size) => done = done.saturating_add(size),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}

@@ -48,7 +48,6 @@ impl FileMemory {
         self.files.first()
     }
 
-    #[cfg_attr(target_os = "macos", expect(dead_code, reason = "for cores of Linux"))]
     /// Adds a file. Returns its index.
     pub fn add_file(&mut self, file: InputFile) -> usize {
         self.files.push(file);

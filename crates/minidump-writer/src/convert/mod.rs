@@ -15,13 +15,13 @@ mod error;
 mod held;
 mod input;
 mod memory;
+mod positioned;
 #[cfg(test)]
 pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
 pub(crate) mod words;
 
-#[cfg(all(any(target_os = "linux", target_os = "android"), target_arch = "x86_64"))]
 pub use crate::core_file::copy_head;
 #[cfg(all(any(target_os = "linux", target_os = "android"), target_arch = "x86_64"))]
 pub use dying::{DyingProcess, convert_beside};
@@ -31,11 +31,9 @@ pub use input::Input;
 pub(crate) use input::InputFile;
 pub(crate) use memory::{FileMemory, Piece};
 
-#[cfg(all(any(target_os = "linux", target_os = "android"), target_arch = "x86_64"))]
-use crate::core_file;
 use crate::encode::{Captured, encode, is_apples};
 use crate::snapshot::{MemoryPlan, Snapshot};
-use crate::{DumpOptions, DumpReport, Format, macho_file, minidump_file};
+use crate::{DumpOptions, DumpReport, Format, core_file, macho_file, minidump_file};
 use minidump_formats::minidump::FormatError;
 use std::io;
 use std::time::{Duration, Instant};
@@ -115,10 +113,7 @@ fn annotate(snapshot: &mut Snapshot, annotations: &[(String, String)]) {
 pub(crate) fn read(input: Input<'_>, options: &DumpOptions) -> Result<Source, ConvertError> {
     let file = InputFile::open(input).map_err(|source| ConvertError::Input { source })?;
     match file.array::<4>(0) {
-        #[cfg(all(any(target_os = "linux", target_os = "android"), target_arch = "x86_64"))]
         Some([0x7f, b'E', b'L', b'F']) => core_file::read(file, None, options),
-        #[cfg(target_os = "macos")]
-        Some([0x7f, b'E', b'L', b'F']) => Err(ConvertError::OtherHost),
         Some([0xcf, 0xfa, 0xed, 0xfe]) => macho_file::read(file, options),
         Some([0xce, 0xfa, 0xed, 0xfe]) => Err(ConvertError::OtherMachine { what: "a 32-bit program" }),
         Some([0xfe, 0xed, 0xfa, 0xce | 0xcf]) => {

@@ -3,7 +3,24 @@
 use super::elf::{self, READABLE, Segment, WRITABLE};
 use super::mapped_files::MappedFile;
 use crate::convert::{FileMemory, InputFile, Piece};
+use crate::snapshot::{Module, Snapshot};
 use std::fs::File;
+
+/// A process that is still there beside its core, as a back end sees it.
+pub(crate) trait ProcessBeside {
+    /// Text of the memory map.
+    fn maps(&self) -> &[u8];
+
+    /// The modules, with what their files tell.
+    fn modules(&self) -> &[Module];
+
+    /// Its memory: /proc/PID/mem, open.
+    fn memory(&self) -> Option<File>;
+
+    /// Puts into `snapshot`, which is that of its core, what the core does not tell. Threads get the ids that they have
+    /// here.
+    fn fill(self: Box<Self>, snapshot: &mut Snapshot);
+}
 
 /// Adds to `memory` what `process`, an open /proc/PID/mem, has of the segments: what the kernel puts into the core, and
 /// files that were mapped read-only. What it leaves out for the program's sake (MADV_DONTDUMP) or the user's

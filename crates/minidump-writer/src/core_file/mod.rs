@@ -20,8 +20,8 @@ mod xsave;
 
 use crate::convert::{ConvertError, FileMemory, Held, InputFile, Piece, Source};
 use crate::snapshot::{SoftError, Stage};
-use crate::sys::Dying;
 use crate::{DumpOptions, Format};
+pub(crate) use beside::ProcessBeside;
 use elf::Segment;
 use gathered::Gathered;
 pub use head::copy_head;
@@ -32,7 +32,7 @@ pub use head::copy_head;
 /// When it is no core of an x86-64 program, or so short that there is nothing in it.
 pub(crate) fn read(
     file: InputFile,
-    process: Option<Dying>,
+    process: Option<Box<dyn ProcessBeside>>,
     options: &DumpOptions,
 ) -> Result<Source, ConvertError> {
     let (segments, missing) = elf::segments(&file)?;
@@ -43,7 +43,7 @@ pub(crate) fn read(
     if gathered.threads.is_empty() {
         return Err(ConvertError::Damaged { what: "it tells of no thread" });
     }
-    let in_process = process.as_ref().and_then(Dying::memory);
+    let in_process = process.as_ref().and_then(|process| process.memory());
     let mut memory = memory(file, &segments, &mut gathered, in_process.is_none());
     if let Some(file) = in_process {
         let files = gathered.files.as_deref().map(mapped_files::parse).unwrap_or_default();

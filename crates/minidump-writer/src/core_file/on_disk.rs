@@ -3,11 +3,7 @@
 use crate::convert::{FileMemory, InputFile, Piece};
 use crate::snapshot::{Module, ModuleId, Protection, Region, RegionKind, SoftError, Stage};
 use object::{Object as _, ReadCache};
-use std::ffi::OsStr;
 use std::fs::File;
-use std::os::unix::ffi::OsStrExt as _;
-use std::os::unix::fs::OpenOptionsExt as _;
-use std::path::Path;
 
 /// Most files that are opened. They stay open.
 const MAX_FILES: usize = 400;
@@ -31,8 +27,7 @@ pub fn add(
             soft_errors.push(SoftError::new(Stage::Module, message));
             break;
         }
-        let path = Path::new(OsStr::from_bytes(&module.path));
-        let Some(file) = open_same(path, id) else { continue };
+        let Some(file) = open_same(&module.path, id) else { continue };
         opened += 1;
         let index = memory.add_file(file);
         memory.add(pieces(module, regions, index));
@@ -40,19 +35,33 @@ pub fn add(
 }
 
 /// The file at `path`, if it is a regular one that has this build id.
-fn open_same(path: &Path, id: &[u8]) -> Option<InputFile> {
-    // Asked before it is opened: opening a pipe would wait for ever, opening a device may act.
-    if !path.metadata().ok()?.is_file() {
-        return None;
-    }
-    // Nor may it wait if the file has been replaced meanwhile.
-    let file = File::options().read(true).custom_flags(libc::O_NONBLOCK).open(path).ok()?;
+fn open_same(path: &[u8], id: &[u8]) -> Option<InputFile> {
+    let file = open_regular(path)?;
     let cache = ReadCache::new(&file);
     let object = object::File::parse(&cache).ok()?;
     if object.build_id().ok()?? != id {
         return None;
     }
     InputFile::new(file).ok()
+}
+
+#[cfg(unix)]
+fn open_regular(path: &[u8]) -> Option<File> {
+    use std::os::unix::{ffi::OsStrExt as _, fs::OpenOptionsExt as _};
+    let path = std::path::Path::new(std::ffi::OsStr::from_bytes(path));
+    // Asked before it is opened: opening a pipe would wait for ever, opening a device may act.
+    if !path.metadata().ok()?.is_file() {
+        return None;
+    }
+    // Nor may it wait if the file has been replaced meanwhile.
+    File::options().read(true).custom_flags(libc::O_NONBLOCK).open(path).ok()
+}
+
+/// Elsewhere a path of Linux names nothing. Windows would take `//server/share` for another machine, which whoever wrote the
+/// dump must not make this one talk to.
+#[cfg(not(unix))]
+fn open_regular(_: &[u8]) -> Option<File> {
+    None
 }
 
 /// Where the file shows in the module. What could be written to may differ from it.

@@ -25,7 +25,7 @@ const SENT_WITH_VALUE: [i32; 2] = [-1, -3];
 /// Why the process died, from the description of the signal (if there is one) or its mere number. `None` for the signals
 /// by which a debugger or a shell stops a process: that is no crash.
 ///
-/// The parameters are those that [`from_crash_context`](crate::crash::from_crash_context) tells of, up to the first that
+/// The parameters are those that `crash::from_crash_context` tells of, up to the first that
 /// `siginfo_t` does not have.
 pub fn exception(signal: u16, siginfo: Option<&[u8]>, thread: &Thread) -> Option<Exception> {
     let field = |at| siginfo.and_then(|bytes| u32_at(bytes, at));

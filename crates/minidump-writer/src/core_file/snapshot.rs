@@ -1,5 +1,6 @@
 //! Puts the snapshot of a core together.
 
+use super::beside::ProcessBeside;
 use super::elf::Segment;
 use super::facts::Facts;
 use super::gathered::{Gathered, GatheredThread};
@@ -8,10 +9,10 @@ use super::{mapped_files, on_disk, siginfo};
 use crate::DumpOptions;
 use crate::convert::words::{u32_at, u64_at, until_nul};
 use crate::convert::{FileMemory, Held};
+use crate::linux_process::offline;
 use crate::snapshot::{
     Cpu, LinuxFacts, OperatingSystem, Process, Snapshot, SoftError, Stage, System, Thread, XsaveComponent,
 };
-use crate::sys::{Dying, offline};
 use minidump_common::format::MINIDUMP_STREAM_TYPE;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -44,7 +45,7 @@ pub fn build(
     mut gathered: Gathered,
     segments: &[Segment],
     memory: &mut FileMemory,
-    process_beside: Option<Dying>,
+    process_beside: Option<Box<dyn ProcessBeside>>,
     options: &DumpOptions,
 ) -> Built {
     let facts = gathered.facts().and_then(Facts::parse);

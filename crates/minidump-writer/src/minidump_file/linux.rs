@@ -1,16 +1,15 @@
 //! What is in minidumps of Linux alone.
 
 use super::streams::Streams;
-use crate::convert::{ConvertError, FileMemory};
+use crate::convert::FileMemory;
+use crate::linux_process::offline;
 use crate::snapshot::{LinuxFacts, Snapshot};
-use crate::sys::offline;
 use minidump_common::format::MINIDUMP_STREAM_TYPE;
 
 /// The texts of /proc.
-#[expect(clippy::unnecessary_wraps, reason = "elsewhere it fails")]
-pub fn facts(streams: &Streams<'_>) -> Result<LinuxFacts, ConvertError> {
+pub fn facts(streams: &Streams<'_>) -> LinuxFacts {
     let text = |kind: MINIDUMP_STREAM_TYPE| streams.get(kind.into());
-    Ok(LinuxFacts {
+    LinuxFacts {
         cpu_info: text(MINIDUMP_STREAM_TYPE::LinuxCpuInfo),
         status: text(MINIDUMP_STREAM_TYPE::LinuxProcStatus),
         lsb_release: text(MINIDUMP_STREAM_TYPE::LinuxLsbRelease),
@@ -20,7 +19,7 @@ pub fn facts(streams: &Streams<'_>) -> Result<LinuxFacts, ConvertError> {
         maps: text(MINIDUMP_STREAM_TYPE::LinuxMaps),
         limits: text(MINIDUMP_STREAM_TYPE::MozLinuxLimits),
         ..LinuxFacts::default()
-    })
+    }
 }
 
 /// What the texts of /proc tell, together with memory.

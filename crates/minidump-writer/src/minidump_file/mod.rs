@@ -8,10 +8,6 @@ mod amd64;
 mod apple;
 mod arm64;
 mod exception;
-#[cfg(not(target_os = "macos"))]
-mod linux;
-#[cfg(target_os = "macos")]
-#[path = "no_linux.rs"]
 mod linux;
 mod modules;
 mod processor;
@@ -62,7 +58,7 @@ pub(crate) fn read(file: InputFile) -> Result<Source, ConvertError> {
     if is_apple {
         snapshot.apple = Some(apple::facts(&streams));
     } else {
-        snapshot.linux = Some(linux::facts(&streams)?);
+        snapshot.linux = Some(linux::facts(&streams));
     }
     snapshot.annotations = annotations(&streams);
     let errors = streams.get(MINIDUMP_STREAM_TYPE::MozSoftErrors.into()).unwrap_or_default();

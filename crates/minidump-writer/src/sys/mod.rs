@@ -33,18 +33,21 @@ mod platform;
 mod wishes;
 
 #[cfg(all(
+    feature = "convert",
+    any(target_os = "linux", target_os = "android"),
+    target_arch = "x86_64"
+))]
+pub(crate) use platform::Dying;
+/// For tests of what reads the files of a process.
+#[cfg(all(test, target_os = "linux", target_arch = "x86_64"))]
+pub(crate) use platform::TargetFiles;
+#[cfg(all(
     feature = "bench-internals",
     any(target_os = "linux", target_os = "android"),
     target_arch = "x86_64"
 ))]
 pub use platform::bench;
 pub(crate) use platform::{Capture, Session, capture};
-#[cfg(all(
-    feature = "convert",
-    any(target_os = "linux", target_os = "android"),
-    target_arch = "x86_64"
-))]
-pub(crate) use platform::{Dying, offline};
 /// For the documented API of this system alone.
 #[cfg(all(any(target_os = "linux", target_os = "android"), target_arch = "x86_64"))]
 pub(crate) use platform::{ProcessMemory, capture_stopped};

@@ -41,12 +41,18 @@ impl Identity {
         name.starts_with("linux-gate.so") || name.starts_with("linux-vdso.so") || name == "[vdso]"
     }
 
+    /// Whether the path can name a file of this machine. Windows would take `//server/share` for another machine, which whoever
+    /// wrote the dump must not make this one talk to.
+    fn may_be_here(&self) -> bool {
+        self.path.starts_with('/') && !cfg!(windows)
+    }
+
     /// Where the module's file may be: under its path, seen from here or from the process, whose executable can be
     /// read even when it was deleted.
     fn places(&self) -> Vec<PathBuf> {
         let path = self.path.strip_suffix(" (deleted)").unwrap_or(&self.path);
         let mut places = Vec::new();
-        if !path.starts_with('/') {
+        if !self.may_be_here() {
             return places;
         }
         places.push(PathBuf::from(path));
@@ -122,7 +128,7 @@ fn debug_file(identity: &Identity, binary: Option<&ObjectFile>) -> Option<Object
 /// What dsymutil(1) makes: a bundle beside the file, or beside the bundle that the file is in.
 fn debug_bundle(identity: &Identity) -> Option<ObjectFile> {
     const MOST_PARENTS: usize = 5;
-    let path = Path::new(&identity.path).strip_prefix("/").ok().map(|_| Path::new(&identity.path))?;
+    let path = Some(Path::new(&identity.path)).filter(|_| identity.may_be_here())?;
     let name = path.file_name()?;
     let place = |beside: &Path| {
         let mut bundle = beside.file_name()?.to_os_string();

@@ -118,7 +118,8 @@ fn crashed() -> Snapshot {
         ..LinuxFacts::default()
     });
     let nothing = BufferSource::new();
-    snapshot.regions = crate::sys::offline::read(maps.as_bytes(), &[], &nothing, &mut Vec::new()).regions;
+    snapshot.regions =
+        crate::linux_process::offline::read(maps.as_bytes(), &[], &nothing, &mut Vec::new()).regions;
     snapshot
 }
 

@@ -5,7 +5,7 @@ use super::before::{Before, Image};
 use super::handles::handles;
 use super::kept::Kept;
 use super::loader;
-use super::modules::read_modules;
+use super::modules::{ModuleFiles, read_modules};
 use super::source::Source;
 use super::target::Target;
 use super::target_files::TargetFiles;
@@ -113,10 +113,11 @@ fn finish_modules(target: &Target, image: &mut Image, loader: Option<&DsoDebug>)
         return;
     }
     let files = TargetFiles::open(target.live_tid).ok();
+    let lent = files.as_ref().map(|files| -> &dyn ModuleFiles { files });
     let memory = image.memory(target.live_tid, false);
     let mut errors = Vec::new();
     let (mappings, text) = (&image.mappings, &image.maps_text);
-    let now = read_modules(mappings, text, &image.auxv, &memory, files.as_ref(), loader, &mut errors);
+    let now = read_modules(mappings, text, &image.auxv, &memory, lent, loader, &mut errors);
     image.modules = merged(std::mem::take(&mut image.modules), now);
     image.module_errors = errors;
 }

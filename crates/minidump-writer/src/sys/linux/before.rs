@@ -7,7 +7,7 @@ use super::kept::Kept;
 use super::loader;
 use super::maps::{self, Mapping};
 use super::memory::ProcessMemory;
-use super::modules::{read_modules, same_modules};
+use super::modules::{ModuleFiles, read_modules, same_modules};
 use super::proc_fs::{MAPS_STEP, maps_are, read_maps, read_text};
 use super::registers::RegisterReader;
 use super::smaps::Smaps;
@@ -193,8 +193,9 @@ impl Image {
         let errors = &mut self.module_errors;
         self.dso_debug = loader::read(&self.auxv, memory, errors);
         let loader = self.dso_debug.as_ref();
+        let lent = files.map(|files| -> &dyn ModuleFiles { files });
         self.modules =
-            read_modules(&self.mappings, &self.maps_text, &self.auxv, memory, files, loader, errors);
+            read_modules(&self.mappings, &self.maps_text, &self.auxv, memory, lent, loader, errors);
         self.modules_are_final = files.is_some();
     }
 }

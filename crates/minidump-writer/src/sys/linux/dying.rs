@@ -10,6 +10,7 @@ use super::system;
 use super::target::Target;
 use super::task_list::TaskList;
 use super::thread_facts::{Clock, ThreadFacts};
+use crate::core_file::ProcessBeside;
 use crate::snapshot::{Handle, LinuxFacts, Module, Process, Snapshot, SoftError, Stage};
 use crate::{Error, Pid};
 use std::collections::HashMap;
@@ -52,26 +53,23 @@ impl Dying {
         let threads = threads(&target)?;
         Ok(Self { target, image, threads, handles })
     }
+}
 
-    /// Text of the memory map.
-    pub fn maps(&self) -> &[u8] {
+impl ProcessBeside for Dying {
+    fn maps(&self) -> &[u8] {
         &self.image.maps_text
     }
 
-    /// The modules, with what their files tell.
-    pub fn modules(&self) -> &[Module] {
+    fn modules(&self) -> &[Module] {
         &self.image.modules
     }
 
-    /// Its memory: /proc/PID/mem, open.
-    pub fn memory(&self) -> Option<File> {
+    fn memory(&self) -> Option<File> {
         self.image.mem_file.as_ref()?.try_clone().ok()
     }
 
-    /// Puts into `snapshot`, which is that of its core, what the core does not tell. Threads get the ids that they have
-    /// here.
-    pub fn fill(self, snapshot: &mut Snapshot) {
-        let Self { target, image, threads, handles } = self;
+    fn fill(self: Box<Self>, snapshot: &mut Snapshot) {
+        let Self { target, image, threads, handles } = *self;
         let clock = Clock::new();
         rename(snapshot, &threads);
         fill_threads(snapshot, threads, clock);

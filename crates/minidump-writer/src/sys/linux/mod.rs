@@ -9,7 +9,6 @@
 
 mod after;
 mod arena;
-mod auxv;
 mod before;
 #[cfg(feature = "bench-internals")]
 pub mod bench;
@@ -21,12 +20,7 @@ mod expected;
 mod handles;
 mod hold;
 mod kept;
-mod loader;
-mod maps;
 mod memory;
-mod modules;
-#[cfg(feature = "convert")]
-pub mod offline;
 mod pauses;
 mod plain_thread;
 mod proc_fs;
@@ -45,6 +39,7 @@ mod tracees;
 mod tracer;
 mod window;
 
+use crate::linux_process::{auxv, loader, maps, modules};
 use crate::snapshot::{MemoryPlan, Snapshot};
 use crate::{DumpOptions, Error, Pid};
 use before::Before;
@@ -55,6 +50,8 @@ pub use memory::ProcessMemory;
 use source::Source;
 use std::time::Duration;
 use target::Target;
+#[cfg(test)]
+pub use target_files::TargetFiles;
 use tracer::Tracer;
 
 /// A process, captured.

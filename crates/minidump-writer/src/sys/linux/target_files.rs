@@ -11,8 +11,12 @@
 //! The one system call without a safe wrapper is openat2(2).
 #![expect(unsafe_code, reason = "openat2(2) has no wrapper in the standard library")]
 
-use super::maps::Mapping;
 use crate::Pid;
+use crate::linux_process::maps::Mapping;
+use crate::linux_process::modules::ModuleFiles;
+use crate::linux_process::modules::files::{FileError, FileIdentity};
+use crate::linux_process::modules::from_file::{self, FileFacts, NoFacts, Sample};
+use crate::linux_process::modules::sections::ImageBytes;
 use std::ffi::{CString, OsStr};
 use std::fs::{File, Metadata, OpenOptions};
 use std::io;
@@ -30,58 +34,6 @@ mod worker;
 
 /// How long one file may take. After the first that takes longer, no other is tried.
 const DEADLINE: Duration = Duration::from_secs(2);
-
-/// Device (major, minor) and inode.
-pub type FileIdentity = ((u32, u32), u64);
-
-/// Why a file of the target is not read.
-#[derive(Debug, thiserror::Error)]
-pub enum FileError {
-    /// The path does not name a regular file.
-    #[error("{path} is {kind} now, not a regular file")]
-    NotRegular {
-        /// The path in the target.
-        path: String,
-        /// What it is.
-        kind: &'static str,
-    },
-    /// The path names another file than the mapped one.
-    #[error("{path} is another file now than the one that is mapped")]
-    Replaced {
-        /// The path in the target.
-        path: String,
-    },
-    /// The operating system refused.
-    #[error("{path} cannot be opened: {}", source.kind())]
-    Open {
-        /// The path in the target.
-        path: String,
-        /// What it said.
-        #[source]
-        source: io::Error,
-    },
-    /// The file system did not answer in time, for this file or for one before.
-    #[error("{path} was not read: its file system does not answer")]
-    Stuck {
-        /// The path in the target.
-        path: String,
-    },
-}
-
-impl FileError {
-    /// The operating system's error number, when there is one.
-    #[must_use]
-    pub fn os_error(&self) -> Option<i32> {
-        match self {
-            Self::Open { source, .. } => source.raw_os_error(),
-            _ => None,
-        }
-    }
-
-    fn open(path: &[u8], source: io::Error) -> Self {
-        Self::Open { path: printable(path), source }
-    }
-}
 
 /// A regular file of the target, open for reading.
 #[derive(Debug)]
@@ -104,10 +56,11 @@ impl TargetFile {
     pub fn is_proven(&self) -> bool {
         self.proven
     }
+}
 
-    /// Reads at `offset` into `buffer`; returns the number of bytes that came before the end of the file or an error.
-    #[must_use]
-    pub fn read_at(&self, offset: u64, buffer: &mut [u8]) -> usize {
+impl ImageBytes for TargetFile {
+    /// An error ends what is read as the end of the file does.
+    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> usize {
         let mut done = 0;
         while let Some(rest) = buffer.get_mut(done..).filter(|rest| !rest.is_empty()) {
             let Some(at) = offset.checked_add(done as u64) else { break };
@@ -171,45 +124,6 @@ impl TargetFiles {
         })
     }
 
-    /// Whether `path` names the file behind `mapping` now, in the target's own root.
-    #[must_use]
-    pub fn still_names(&self, mapping: &Mapping, path: &[u8]) -> bool {
-        let (inode, owned) = (mapping.inode, path.to_vec());
-        let found = self.in_time(path, move |task| {
-            let found = open_in_root(task, &owned).and_then(with_metadata);
-            found.map_err(|error| FileError::open(&owned, error))
-        });
-        // The device is not compared: on some file systems it differs from the one in the memory map.
-        found.is_ok_and(|(_, metadata)| inode != 0 && metadata.ino() == inode)
-    }
-
-    /// The name of the file behind `mapping` as the kernel's links tell it, which escape nothing. Needs privilege, but
-    /// for the main executable.
-    #[must_use]
-    pub fn exact_name(&self, mapping: &Mapping) -> Option<Vec<u8>> {
-        let map_file = format!("map_files/{:x}-{:x}", mapping.start, mapping.end);
-        let is_executable = self.executable() == Some((mapping.device, mapping.inode));
-        let found = self.in_time(b"/proc/PID/map_files", move |task| {
-            let exact = std::fs::read_link(below(task, &map_file));
-            let exact = exact.or_else(|error| {
-                if is_executable { std::fs::read_link(below(task, "exe")) } else { Err(error) }
-            });
-            exact.map_err(|error| FileError::open(map_file.as_bytes(), error))
-        });
-        found.ok().map(|path| path.into_os_string().into_encoded_bytes())
-    }
-
-    /// Device and inode of the main executable.
-    #[must_use]
-    pub fn executable(&self) -> Option<FileIdentity> {
-        let found = self.in_time(b"/proc/PID/exe", |task| {
-            open_path(&below(task, "exe"))
-                .and_then(with_metadata)
-                .map_err(|error| FileError::open(b"exe", error))
-        });
-        found.ok().map(|(_, metadata)| (device(&metadata), metadata.ino()))
-    }
-
     /// Runs `work` on the helper thread and waits for it until the deadline. A thread that hangs is left behind: it
     /// holds nothing but its descriptors and ends when its file system lets it go.
     fn in_time<T, W>(&self, path: &[u8], work: W) -> Result<T, FileError>
@@ -226,11 +140,57 @@ impl TargetFiles {
             // The receiver is gone when this came too late; then nobody wants the result.
             let _ = sender.send(work(&task));
         };
-        self.worker.give(Box::new(job)).map_err(|error| FileError::open(path, error))?;
+        self.worker.give(Box::new(job)).map_err(|error| unopened(path, error))?;
         receiver.recv_timeout(self.deadline).unwrap_or_else(|_| {
             self.stuck.store(true, Ordering::Relaxed);
             Err(FileError::Stuck { path: printable(path) })
         })
+    }
+}
+
+impl ModuleFiles for TargetFiles {
+    fn facts(
+        &self,
+        mapping: &Mapping,
+        path: &[u8],
+        origins: Vec<u64>,
+        sample: Sample,
+    ) -> Result<FileFacts, NoFacts> {
+        self.inspect(mapping, path, move |file| from_file::read(file, file.is_proven(), &origins, &sample))?
+    }
+
+    /// Whether `path` names the file behind `mapping` now, in the target's own root.
+    fn still_names(&self, mapping: &Mapping, path: &[u8]) -> bool {
+        let (inode, owned) = (mapping.inode, path.to_vec());
+        let found = self.in_time(path, move |task| {
+            let found = open_in_root(task, &owned).and_then(with_metadata);
+            found.map_err(|error| unopened(&owned, error))
+        });
+        // The device is not compared: on some file systems it differs from the one in the memory map.
+        found.is_ok_and(|(_, metadata)| inode != 0 && metadata.ino() == inode)
+    }
+
+    /// The name of the file behind `mapping` as the kernel's links tell it, which escape nothing. Needs privilege, but
+    /// for the main executable.
+    fn exact_name(&self, mapping: &Mapping) -> Option<Vec<u8>> {
+        let map_file = format!("map_files/{:x}-{:x}", mapping.start, mapping.end);
+        let is_executable = self.executable() == Some((mapping.device, mapping.inode));
+        let found = self.in_time(b"/proc/PID/map_files", move |task| {
+            let exact = std::fs::read_link(below(task, &map_file));
+            let exact = exact.or_else(|error| {
+                if is_executable { std::fs::read_link(below(task, "exe")) } else { Err(error) }
+            });
+            exact.map_err(|error| unopened(map_file.as_bytes(), error))
+        });
+        found.ok().map(|path| path.into_os_string().into_encoded_bytes())
+    }
+
+    /// Device and inode of the main executable.
+    fn executable(&self) -> Option<FileIdentity> {
+        let found = self.in_time(b"/proc/PID/exe", |task| {
+            open_path(&below(task, "exe")).and_then(with_metadata).map_err(|error| unopened(b"exe", error))
+        });
+        found.ok().map(|(_, metadata)| (device(&metadata), metadata.ino()))
     }
 }
 
@@ -247,14 +207,14 @@ fn shares_root(task: &OwnedFd) -> bool {
 
 fn read_in_root(task: &OwnedFd, path: &[u8], limit: usize) -> Result<Vec<u8>, FileError> {
     let found = open_in_root(task, path).and_then(with_metadata);
-    let (handle, metadata) = found.map_err(|error| FileError::open(path, error))?;
+    let (handle, metadata) = found.map_err(|error| unopened(path, error))?;
     require_regular(&metadata, path)?;
-    let file = reopen(&handle, &metadata, true).map_err(|error| FileError::open(path, error))?;
+    let file = reopen(&handle, &metadata, true).map_err(|error| unopened(path, error))?;
     Ok(beginning(&file, limit))
 }
 
 fn read_in_own_root(path: &[u8], limit: usize) -> Result<Vec<u8>, FileError> {
-    let failed = |error| FileError::open(path, error);
+    let failed = |error| unopened(path, error);
     let mut options = OpenOptions::new();
     let file =
         options.read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY).open(OsStr::from_bytes(path));
@@ -299,7 +259,7 @@ fn locate(task: &OwnedFd, mapping: &Mapping, path: &[u8]) -> Result<TargetFile, 
             Ok(found) => found,
             Err(error) => {
                 if route == Route::TargetRoot {
-                    refusal.get_or_insert(FileError::open(path, error));
+                    refusal.get_or_insert(unopened(path, error));
                 }
                 continue;
             }
@@ -313,7 +273,7 @@ fn locate(task: &OwnedFd, mapping: &Mapping, path: &[u8]) -> Result<TargetFile, 
         }
         match route.judge(&metadata, mapping) {
             Match::Same => {
-                return reopen(&handle, &metadata, true).map_err(|error| FileError::open(path, error));
+                return reopen(&handle, &metadata, true).map_err(|error| unopened(path, error));
             }
             Match::Unproven => {
                 unproven.get_or_insert((handle, metadata));
@@ -323,9 +283,9 @@ fn locate(task: &OwnedFd, mapping: &Mapping, path: &[u8]) -> Result<TargetFile, 
         }
     }
     if let Some((handle, metadata)) = unproven {
-        return reopen(&handle, &metadata, false).map_err(|error| FileError::open(path, error));
+        return reopen(&handle, &metadata, false).map_err(|error| unopened(path, error));
     }
-    Err(refusal.unwrap_or_else(|| FileError::open(path, io::ErrorKind::NotFound.into())))
+    Err(refusal.unwrap_or_else(|| unopened(path, io::ErrorKind::NotFound.into())))
 }
 
 /// A way from a mapping to its file.
@@ -459,6 +419,11 @@ fn reopen(handle: &OwnedFd, metadata: &Metadata, proven: bool) -> io::Result<Tar
 
 fn device(metadata: &Metadata) -> (u32, u32) {
     (libc::major(metadata.dev()), libc::minor(metadata.dev()))
+}
+
+/// The error for `path`, which `source` kept from being opened.
+fn unopened(path: &[u8], source: io::Error) -> FileError {
+    FileError::Open { path: printable(path), source }
 }
 
 fn printable(path: &[u8]) -> String {

@@ -2,6 +2,7 @@ use super::test_elf::{
     Counting, IMAGE_SIZE, MappedFile, ProcessMemory, TestElf, load_file, program_header, put,
 };
 use super::*;
+use crate::sys::TargetFiles;
 use minidump_snapshot::{BufferSource, FileVersion, LinkMap, ModuleId};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;

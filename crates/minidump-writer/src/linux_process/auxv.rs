@@ -138,6 +138,7 @@ mod tests {
         assert_eq!(Auxv::parse(&encode(&entries)), Auxv::default());
     }
 
+    #[cfg(target_os = "linux")]
     #[test]
     fn the_own_vector_points_into_the_own_memory() {
         let auxv = Auxv::parse(&std::fs::read("/proc/self/auxv").expect("readable"));

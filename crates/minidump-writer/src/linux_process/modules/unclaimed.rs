@@ -3,7 +3,7 @@
 use super::super::maps::Mapping;
 use super::batch::Batch;
 use super::elf_image::{Class, MAX_PROGRAM_HEADERS, PAGE_SIZE, Segments};
-use super::from_file::{self, NoFacts, Sample};
+use super::from_file::{FileFacts, NoFacts, Sample};
 use super::image::{Image, Target};
 use super::placement::{self, Placement, same_file};
 use minidump_snapshot::{Protection, SoftError, Stage};
@@ -166,7 +166,7 @@ fn from_auxv(target: &Target<'_>, cluster: Cluster, first: &Mapping, code: &Mapp
 }
 
 /// The file's facts, not yet placed.
-struct Unplaced(from_file::FileFacts);
+struct Unplaced(FileFacts);
 
 fn read_file(target: &Target<'_>, first: &Mapping, code: &Mapping, path: &[u8]) -> Result<Unplaced, NoFacts> {
     let files = target.files.ok_or(NoFacts::NoFile)?;
@@ -174,7 +174,7 @@ fn read_file(target: &Target<'_>, first: &Mapping, code: &Mapping, path: &[u8]) 
     if first.offset != 0 {
         origins.push(0);
     }
-    from_file::read(files, code, path, origins, sample(target, code)).map(Unplaced)
+    files.facts(code, path, origins, sample(target, code)).map(Unplaced)
 }
 
 impl Unplaced {

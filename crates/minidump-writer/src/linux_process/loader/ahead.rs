@@ -59,6 +59,7 @@ impl<'m> Ahead<'m> {
 }
 
 #[cfg(test)]
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod tests {
     use super::super::super::modules::test_elf::Counting;
     use super::*;

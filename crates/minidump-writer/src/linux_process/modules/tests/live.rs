@@ -70,7 +70,7 @@ fn the_modules_of_this_process_are_those_of_their_files() {
         let mapping = live.mappings.iter().find(in_module).expect("a module begins at a mapping");
         let files = TargetFiles::open(std::process::id().cast_signed()).expect("it lives");
         let sample = sample_of_code(&live, mapping);
-        let facts = from_file::read(&files, mapping, &module.path, vec![0], sample).expect("readable");
+        let facts = files.facts(mapping, &module.path, vec![0], sample).expect("readable");
         assert_eq!(facts.id, module.id, "{}", path_of(module).display());
         assert_eq!(facts.soname, module.soname);
         let (low, high) = facts.segments.span().expect("loaded");

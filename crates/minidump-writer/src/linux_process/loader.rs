@@ -243,4 +243,5 @@ fn name_range(entry: &LinkMap) -> (u64, usize) {
 }
 
 #[cfg(test)]
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod tests;

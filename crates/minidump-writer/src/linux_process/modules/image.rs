@@ -1,7 +1,7 @@
 use super::super::auxv::Auxv;
 use super::super::maps::Mapping;
-use super::super::target_files::TargetFiles;
 use super::elf_image::{Class, Header, Segments};
+use super::files::ModuleFiles;
 use minidump_snapshot::{DsoDebug, MemorySource, ModuleId};
 
 /// Everything that tells about the modules of a target.
@@ -16,7 +16,7 @@ pub struct Target<'a> {
     /// The memory.
     pub memory: &'a dyn MemorySource,
     /// The files.
-    pub files: Option<&'a TargetFiles>,
+    pub files: Option<&'a dyn ModuleFiles>,
     /// The loader's list: extra evidence only.
     pub loader: Option<&'a DsoDebug>,
 }

@@ -144,6 +144,7 @@ fn only_the_mark_at_the_end_means_deleted() {
     assert_eq!(strip_deleted(b" (deleted)"), None);
 }
 
+#[cfg(target_os = "linux")]
 #[test]
 fn the_own_map_parses_wholly() {
     let text = std::fs::read("/proc/self/maps").expect("readable");

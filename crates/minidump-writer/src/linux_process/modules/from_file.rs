@@ -1,8 +1,7 @@
 //! What the file of a module tells, for modules whose memory does not.
 
-use super::super::maps::Mapping;
-use super::super::target_files::{FileError, TargetFile, TargetFiles};
 use super::elf_image::{HEADER_SIZE, Header, MAX_TABLE_SIZE, Segments};
+use super::files::FileError;
 use super::sections::{self, ImageBytes};
 use super::{build_id, dynamic, text_hash};
 use minidump_snapshot::ModuleId;
@@ -62,7 +61,7 @@ pub struct Sample {
 }
 
 impl Sample {
-    fn is_in(&self, file: &TargetFile) -> bool {
+    fn is_in(&self, file: &dyn ImageBytes) -> bool {
         let mut bytes = vec![0; self.bytes.len()];
         !bytes.is_empty() && file.read_at(self.offset, &mut bytes) == bytes.len() && bytes == self.bytes
     }
@@ -70,7 +69,7 @@ impl Sample {
 
 /// An ELF image that starts at `origin` in a file.
 struct FileImage<'a> {
-    file: &'a TargetFile,
+    file: &'a dyn ImageBytes,
     origin: u64,
 }
 
@@ -80,27 +79,24 @@ impl ImageBytes for FileImage<'_> {
     }
 }
 
-/// Reads the ELF image in the file behind `mapping`, whose path is `path`. It starts at the first of `origins` where
-/// there is a header.
+/// Reads the ELF image in `file`, which starts at the first of `origins` where there is a header. A file that is not proven to
+/// be the mapped one must hold `sample`.
 ///
 /// # Errors
-/// When the file cannot be had or trusted, or has no such image.
+/// When the file cannot be trusted, or has no such image.
 pub fn read(
-    files: &TargetFiles,
-    mapping: &Mapping,
-    path: &[u8],
-    origins: Vec<u64>,
-    sample: Sample,
+    file: &dyn ImageBytes,
+    is_proven: bool,
+    origins: &[u64],
+    sample: &Sample,
 ) -> Result<FileFacts, NoFacts> {
-    files.inspect(mapping, path, move |file| {
-        if !file.is_proven() && !sample.is_in(file) {
-            return Err(NoFacts::Unproven);
-        }
-        origins.iter().find_map(|origin| parse(file, *origin)).ok_or(NoFacts::NoImage)
-    })?
+    if !is_proven && !sample.is_in(file) {
+        return Err(NoFacts::Unproven);
+    }
+    origins.iter().find_map(|origin| parse(file, *origin)).ok_or(NoFacts::NoImage)
 }
 
-fn parse(file: &TargetFile, origin: u64) -> Option<FileFacts> {
+fn parse(file: &dyn ImageBytes, origin: u64) -> Option<FileFacts> {
     let image = FileImage { file, origin };
     let header = Header::parse(&image.bytes_at(0, HEADER_SIZE))?;
     let table = image.bytes_at(header.program_headers, header.table_size().min(MAX_TABLE_SIZE));

@@ -4,7 +4,7 @@ use super::super::maps::Mapping;
 use super::batch::Batch;
 use super::dynamic::{self, Dynamic};
 use super::elf_image::Header;
-use super::from_file::{self, FileFacts, NoFacts};
+use super::from_file::{FileFacts, NoFacts};
 use super::image::{Image, Target};
 use super::sections::ImageBytes;
 use super::{build_id, text_hash, unclaimed};
@@ -118,7 +118,7 @@ fn read_file(target: &Target<'_>, image: &Image) -> Result<FileFacts, NoFacts> {
     let files = target.files.filter(|_| !image.is_vdso).ok_or(NoFacts::NoFile)?;
     let sampled = image.code.and_then(|index| target.mappings.get(index)).unwrap_or(mapping);
     let sample = unclaimed::sample(target, sampled);
-    from_file::read(files, mapping, &mapping.path(target.text), vec![image.origin], sample)
+    files.facts(mapping, &mapping.path(target.text), vec![image.origin], sample)
 }
 
 /// The bytes of an image by offset in its file, as far as they are mapped.

@@ -6,7 +6,6 @@
 
 use super::auxv::Auxv;
 use super::maps::{self, Mapping};
-use super::target_files::TargetFiles;
 use image::{Image, Target};
 use minidump_snapshot::{DsoDebug, MemorySource, Module, Protection, SoftError};
 use std::borrow::Cow;
@@ -16,17 +15,19 @@ mod build_id;
 pub(super) mod bytes;
 pub(super) mod dynamic;
 pub(super) mod elf_image;
-mod from_file;
+pub mod files;
+pub mod from_file;
 mod identity;
 mod image;
 mod placement;
 mod scan;
-mod sections;
+pub mod sections;
 mod text_hash;
 mod unclaimed;
 mod version;
 
 pub(super) use batch::Batch;
+pub use files::ModuleFiles;
 
 /// Path of the vdso, as Breakpad's symbol tools call it.
 const VDSO_NAME: &[u8] = b"linux-gate.so";
@@ -42,7 +43,7 @@ pub fn read_modules(
     text: &[u8],
     auxv: &Auxv,
     memory: &dyn MemorySource,
-    files: Option<&TargetFiles>,
+    files: Option<&dyn ModuleFiles>,
     loader: Option<&DsoDebug>,
     soft_errors: &mut Vec<SoftError>,
 ) -> Vec<Module> {
@@ -151,6 +152,8 @@ fn path_of<'a>(target: &Target<'a>, mapping: &Mapping) -> (Cow<'a, [u8]>, bool) 
 }
 
 #[cfg(test)]
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 pub(super) mod test_elf;
 #[cfg(test)]
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod tests;
