@@ -16,7 +16,7 @@ use std::time::Instant;
 /// Runs the command.
 pub fn run(arguments: &ConvertArguments) -> Result<(), Failure> {
     let started = Instant::now();
-    let mut input = Foreign::open(&arguments.input)?;
+    let input = Foreign::open(&arguments.input)?;
     if arguments.mode.is_some() && input.is_minidump() {
         let sentence = format!(
             "{} is a minidump, of which all memory is kept; leave out --memory, which chooses from a core",
@@ -25,7 +25,7 @@ pub fn run(arguments: &ConvertArguments) -> Result<(), Failure> {
         return Err(Failure::Failed(sentence));
     }
     let mut destination = Destination::open(&arguments.output)?;
-    let (report, bytes) = convert_to(arguments, &mut input, &mut destination)?;
+    let (report, bytes) = convert_to(arguments, &input, &mut destination)?;
     destination.commit()?;
     let is_compressed = arguments.compress;
     let done = Done { report, bytes, is_compressed, wall: started.elapsed(), is_live: false };
@@ -43,7 +43,7 @@ pub fn run(arguments: &ConvertArguments) -> Result<(), Failure> {
 
 fn convert_to(
     arguments: &ConvertArguments,
-    input: &mut Foreign,
+    input: &Foreign,
     output: &mut dyn Write,
 ) -> Result<(DumpReport, u64), Failure> {
     let packer =

@@ -17,8 +17,6 @@ const MINIDUMP: [u8; 4] = *b"MDMP";
 pub struct Foreign {
     name: PathBuf,
     file: File,
-    /// How to reach `file` by name, where the library shall open it again.
-    path: Option<PathBuf>,
     start: [u8; 4],
 }
 
@@ -48,9 +46,8 @@ impl Foreign {
         if !found.is_file() {
             return Self::copy(path, file);
         }
-        let (file, unpacked) = unpacking::unpacked(file).map_err(|error| named(error.to_string()))?;
-        let plain = unpacked.is_none().then(|| path.to_path_buf());
-        Self::examine(path, file, plain)
+        let (file, _) = unpacking::unpacked(file).map_err(|error| named(error.to_string()))?;
+        Self::examine(path, file)
     }
 
     fn copy(path: &Path, input: impl Read) -> Result<Self, Failure> {
@@ -72,10 +69,10 @@ impl Foreign {
             let sentence = "unpacks to a suspicious lot; if you trust it, unpack it first with zstd -d";
             return Err(Failure::Failed(format!("{} {sentence}", shown(path))));
         }
-        Self::examine(path, spool.finish().map_err(failed)?, None)
+        Self::examine(path, spool.finish().map_err(failed)?)
     }
 
-    fn examine(name: &Path, mut file: File, path: Option<PathBuf>) -> Result<Self, Failure> {
+    fn examine(name: &Path, mut file: File) -> Result<Self, Failure> {
         let mut start = Vec::with_capacity(4);
         let read = (&file).take(4).read_to_end(&mut start).and_then(|_| file.rewind());
         read.map_err(|error| {
@@ -86,8 +83,7 @@ impl Foreign {
             return Err(Failure::Failed(format!("{} {sentence}", shown(name))));
         }
         let start = start.try_into().unwrap_or_default();
-        let path = path.or_else(|| again(&file));
-        Ok(Self { name: name.to_path_buf(), file, path, start })
+        Ok(Self { name: name.to_path_buf(), file, start })
     }
 
     /// Its name for sentences.
@@ -101,29 +97,13 @@ impl Foreign {
     }
 
     /// As the library wants it.
-    pub fn for_library(&mut self) -> Input<'_> {
-        match &self.path {
-            Some(path) => Input::File(path),
-            None => Input::Stream(&mut self.file),
-        }
+    pub fn for_library(&self) -> Input<'_> {
+        Input::Opened(&self.file)
     }
 }
 
 fn shown(path: &Path) -> Cow<'_, str> {
     if is_dash(path) { "the standard input".into() } else { path.to_string_lossy() }
-}
-
-/// A name under which a file without a name can be opened once more.
-#[cfg(target_os = "linux")]
-pub fn again(file: &File) -> Option<PathBuf> {
-    use std::os::fd::AsRawFd as _;
-    let path = PathBuf::from(format!("/proc/self/fd/{}", file.as_raw_fd()));
-    path.exists().then_some(path)
-}
-
-#[cfg(not(target_os = "linux"))]
-pub fn again(_file: &File) -> Option<PathBuf> {
-    None
 }
 
 #[cfg(test)]
@@ -139,15 +119,11 @@ mod tests {
         })
     }
 
-    fn contents(foreign: &mut Foreign) -> Vec<u8> {
-        match foreign.for_library() {
-            Input::File(path) => std::fs::read(path).unwrap(),
-            Input::Stream(stream) => {
-                let mut bytes = Vec::new();
-                stream.read_to_end(&mut bytes).unwrap();
-                bytes
-            }
-        }
+    fn contents(foreign: &Foreign) -> Vec<u8> {
+        let Input::Opened(mut file) = foreign.for_library() else { panic!("it is a file") };
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes).unwrap();
+        bytes
     }
 
     #[test]
@@ -164,17 +140,17 @@ mod tests {
     #[test]
     fn what_was_unpacked_is_read_whole() {
         let original = b"\x7fELF".repeat(100_000);
-        let mut found = open(&zstd::encode_all(original.as_slice(), 3).unwrap()).unwrap();
-        assert!(contents(&mut found) == original);
+        let found = open(&zstd::encode_all(original.as_slice(), 3).unwrap()).unwrap();
+        assert!(contents(&found) == original);
     }
 
     #[test]
     fn a_pipe_is_copied_and_unpacked() {
         for packed in [false, true] {
             let bytes = if packed { zstd::encode_all(&b"MDMP"[..], 3).unwrap() } else { b"MDMP".to_vec() };
-            let mut found = Foreign::copy(Path::new("-"), bytes.as_slice()).unwrap();
+            let found = Foreign::copy(Path::new("-"), bytes.as_slice()).unwrap();
             assert!(found.is_minidump());
-            assert_eq!(contents(&mut found), b"MDMP");
+            assert_eq!(contents(&found), b"MDMP");
             assert_eq!(found.name(), "the standard input");
         }
     }

@@ -4,7 +4,6 @@ use super::crash::Crash;
 use super::pass_on;
 use super::place::Place;
 use super::sysctl::{CORE_PIPE_LIMIT, Sysctl};
-use crate::foreign;
 use crate::spool::{Budget, Spool};
 use minidump_writer::convert::{self, ConvertError, DyingProcess, Input};
 use minidump_writer::{DumpOptions, Format};
@@ -118,18 +117,8 @@ impl NoDump {
     }
 }
 
-fn write(
-    directory: &Path,
-    crash: &Crash,
-    process: Option<DyingProcess>,
-    core: &mut Core,
-) -> Result<(), NoDump> {
-    core.read.rewind().map_err(|error| NoDump::Core(format!("the core cannot be read: {error}")))?;
-    let path = foreign::again(&core.read);
-    let input = match &path {
-        Some(path) => Input::File(path),
-        None => Input::Stream(&mut core.read),
-    };
+fn write(directory: &Path, crash: &Crash, process: Option<DyingProcess>, core: &Core) -> Result<(), NoDump> {
+    let input = Input::Opened(&core.read);
     let mut place = Place::open(directory, crash).map_err(NoDump::Place)?;
     let mut options = DumpOptions::default();
     let written = match process {

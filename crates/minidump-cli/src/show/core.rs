@@ -1,7 +1,6 @@
 //! Cores are shown by way of a minidump.
 
 use crate::converter::{Input, Unconverted, convert};
-use crate::foreign;
 use crate::show::model::Format;
 use crate::spool::Spool;
 use minidump_writer::DumpOptions;
@@ -22,13 +21,12 @@ pub fn format(mut file: &File) -> io::Result<Format> {
 }
 
 /// A temporary minidump of the stacks in the core `file`.
-pub fn as_minidump(mut file: File) -> Result<File, Unconverted> {
+pub fn as_minidump(file: &File) -> Result<File, Unconverted> {
     let mut spool = Spool::create().map_err(Unconverted::Output)?;
     let mut options = DumpOptions::default();
     // Nobody but who may read the core reads this.
     options.keep_environ = true;
-    let path = foreign::again(&file);
-    let input = path.as_deref().map_or_else(|| Input::Stream(&mut file), Input::File);
+    let input = Input::Opened(file);
     convert(input, Some(minidump_writer::Format::Minidump), &options, &mut BufWriter::new(&mut spool))?;
     spool.finish().map_err(Unconverted::Output)
 }

@@ -109,7 +109,7 @@ fn read_any(path: &Path, file: File) -> Result<Dump, ShowError> {
     let format = core::format(&file).map_err(failed)?;
     let file = match format {
         model::Format::Minidump => file,
-        _ => core::as_minidump(file).map_err(|error| unconverted(path, error))?,
+        _ => core::as_minidump(&file).map_err(|error| unconverted(path, error))?,
     };
     let size = file.metadata().map_err(failed)?.len();
     let dump = read::read(path, &file, size)?;

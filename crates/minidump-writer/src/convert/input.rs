@@ -10,6 +10,8 @@ use std::time::SystemTime;
 pub enum Input<'a> {
     /// A file, or anything else that can be opened and read, such as a named pipe.
     File(&'a Path),
+    /// A file that is open for reading, from its start on, wherever it stands. It need not have a name.
+    Opened(&'a File),
     /// A pipe, a socket, a decompressor: whatever can only be read once. It is copied into a temporary file without a
     /// name first, because both formats point ahead: gdb writes the notes of a core behind gigabytes of memory.
     Stream(&'a mut dyn Read),
@@ -19,6 +21,7 @@ impl std::fmt::Debug for Input<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::File(path) => f.debug_tuple("File").field(path).finish(),
+            Self::Opened(file) => f.debug_tuple("Opened").field(file).finish(),
             Self::Stream(_) => f.write_str("Stream"),
         }
     }
@@ -38,9 +41,11 @@ impl InputFile {
     pub fn open(input: Input<'_>) -> io::Result<Self> {
         match input {
             Input::File(path) => {
-                let mut file = File::open(path)?;
-                if file.metadata()?.is_file() { Self::new(file) } else { spool(&mut file) }
+                let file = File::open(path)?;
+                Self::open(Input::Opened(&file))
             }
+            Input::Opened(file) if file.metadata()?.is_file() => Self::new(file.try_clone()?),
+            Input::Opened(mut file) => spool(&mut file),
             Input::Stream(stream) => spool(stream),
         }
     }
