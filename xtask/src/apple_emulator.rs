@@ -7,11 +7,13 @@ use crate::{
 };
 use std::path::PathBuf;
 
-/// Targets, and the variables that tell the tests where their libraries are.
-const TARGETS: [(&str, &str); 2] =
-    [("aarch64-apple-darwin", "APPLE_LIBRARY_AARCH64"), ("x86_64-apple-darwin", "APPLE_LIBRARY_X86_64")];
-const PACKAGE: &str = "minidump-capi";
-const LIBRARY: &str = "libminidump_writer_c.dylib";
+/// Targets, and what the variables that tell the tests where their libraries are end with.
+const TARGETS: [(&str, &str); 2] = [("aarch64-apple-darwin", "AARCH64"), ("x86_64-apple-darwin", "X86_64")];
+/// Packages, their libraries, and what the variables begin with.
+const LIBRARIES: [(&str, &str, &str); 2] = [
+    ("minidump-capi", "libminidump_writer_c.dylib", "APPLE_LIBRARY"),
+    ("apple-hand-over", "libapple_hand_over.dylib", "APPLE_HAND_OVER"),
+];
 
 /// Builds the libraries, fetches the emulator, and compares what they do with what the same source does here.
 pub fn check() -> Outcome {
@@ -26,24 +28,26 @@ pub fn check() -> Outcome {
     let mut tests = shell::cargo();
     tests.args(["test", "--locked", "--package", "apple-emulator", "--features", "proof"]);
     tests.env("UNICORN_LIBRARY", unicorn);
-    for (target, variable) in TARGETS {
+    for (target, architecture) in TARGETS {
         let compiler = match cross::compiler_for(target) {
             Ok(compiler) => compiler,
             Err(why) => return shell::missing(why.to_string()),
         };
         let mut build = compiler.cargo("build", target);
-        build.args(["--package", PACKAGE]);
+        for (package, library, variable) in LIBRARIES {
+            build.args(["--package", package]);
+            tests.env(format!("{variable}_{architecture}"), place(target, library));
+        }
         if let Some(tools) = Tools::ensure(target)? {
             tools.apply(&mut build, target);
             tools.check_header()?;
         }
         shell::run(&mut build)?;
-        tests.env(variable, library(target));
     }
     shell::run(&mut tests)
 }
 
-fn library(target: &str) -> PathBuf {
-    let library = cross::folder().join(target).join("debug").join(LIBRARY);
+fn place(target: &str, library: &str) -> PathBuf {
+    let library = cross::folder().join(target).join("debug").join(library);
     places::root().join(library)
 }

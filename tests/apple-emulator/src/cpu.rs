@@ -84,7 +84,15 @@ impl Arch {
         }
     }
 
-    /// Where argument `index` is passed; the first six never are on the stack.
+    /// The first argument that lies on the stack, and how many bytes lie below it when a function begins.
+    pub(crate) fn stack_arguments(self) -> (usize, u64) {
+        match self {
+            Self::Arm64 => (8, 0),
+            Self::Amd64 => (6, 8),
+        }
+    }
+
+    /// The register in which argument `index` is passed; the first six never are on the stack.
     pub(crate) fn argument(self, index: usize) -> Option<i32> {
         match self {
             Self::Arm64 => i32::try_from(index).ok().filter(|index| *index < 8).map(|index| ARM64_X0 + index),

@@ -7,13 +7,17 @@
 #![deny(unsafe_code)]
 
 mod cpu;
+mod disk;
 mod fixups;
 mod heap;
+mod ipc_calls;
+pub mod kernel;
 mod mach_calls;
 mod machine;
 mod macho;
 mod process;
 mod reader;
+mod socket_calls;
 mod system;
 mod unicorn;
 

@@ -1,6 +1,7 @@
 //! Calls of Mach: arguments as mach/*.defs have them, answers from the simulated task.
 
-use crate::system::{Guest, OWN_PID, OWN_TASK, OWN_THREAD, System};
+use crate::ipc_calls::given_back;
+use crate::system::{Guest, OWN_TASK, OWN_THREAD, System};
 use minidump_mach::{KernReturn, TaskFlavor, ThreadFlavor, ThreadPort};
 
 /// KERN_INVALID_NAME and MACH_SEND_INVALID_DEST.
@@ -17,7 +18,7 @@ pub fn play(system: &mut System<'_>, name: &str, guest: &Guest<'_>) -> Result<Op
         "_pid_for_task" => pid_for_task(system, guest),
         "_mach_thread_self" => {
             let thread = system.task.own_thread().map_or(OWN_THREAD, |thread| thread.0);
-            *system.rights.entry(thread).or_default() += 1;
+            system.gain(thread)?;
             return Ok(Some(u64::from(thread)));
         }
         "_mach_port_deallocate" => deallocate_port(system, guest),
@@ -58,7 +59,8 @@ fn code(answer: Result<(), KernReturn>) -> u64 {
 /// The first argument must be the task's port.
 fn target(system: &System<'_>, guest: &Guest<'_>) -> Result<Result<(), KernReturn>, String> {
     let port = guest.argument32(0)?;
-    Ok(if port == system.task_port { Ok(()) } else { Err(KernReturn::INVALID_DESTINATION) })
+    let is_held = system.process.as_ref().is_none_or(|process| process.has(port));
+    Ok(if port == system.task_port && is_held { Ok(()) } else { Err(KernReturn::INVALID_DESTINATION) })
 }
 
 /// `(own: mach_port_name_t, pid: int, name: *mut mach_port_name_t)`
@@ -67,7 +69,7 @@ fn task_for_pid(system: &mut System<'_>, guest: &Guest<'_>) -> Answer {
     if guest.argument32(0)? != OWN_TASK || system.refuses || pid != system.task.pid() {
         return Ok(Err(KernReturn::FAILURE));
     }
-    *system.rights.entry(system.task_port).or_default() += 1;
+    system.gain(system.task_port)?;
     guest.write(guest.argument(2)?, &system.task_port.to_le_bytes())?;
     Ok(Ok(()))
 }
@@ -75,7 +77,7 @@ fn task_for_pid(system: &mut System<'_>, guest: &Guest<'_>) -> Answer {
 /// `(task: mach_port_name_t, pid: *mut int)`
 fn pid_for_task(system: &mut System<'_>, guest: &Guest<'_>) -> Answer {
     let port = guest.argument32(0)?;
-    let pid = if port == OWN_TASK { OWN_PID } else { system.task.pid().cast_unsigned() };
+    let pid = if port == OWN_TASK { system.own_pid() } else { system.task.pid().cast_unsigned() };
     if port != OWN_TASK && port != system.task_port {
         return Ok(Err(KernReturn::FAILURE));
     }
@@ -86,6 +88,9 @@ fn pid_for_task(system: &mut System<'_>, guest: &Guest<'_>) -> Answer {
 /// `(own: ipc_space_t, name: mach_port_name_t)`
 fn deallocate_port(system: &mut System<'_>, guest: &Guest<'_>) -> Answer {
     let name = guest.argument32(1)?;
+    if let Some(process) = &system.process {
+        return given_back(name, process.deallocate(name)).map(Ok);
+    }
     let Some(references) = system.rights.get_mut(&name).filter(|references| **references > 0) else {
         return Err(format!("port {name:#x} is given back, but was not taken"));
     };
@@ -135,7 +140,7 @@ fn task_threads(system: &mut System<'_>, guest: &Guest<'_>) -> Answer {
     guest.write(address, &bytes)?;
     system.mapped.insert(address, bytes.len() as u64);
     for port in ports {
-        *system.rights.entry(port.0).or_default() += 1;
+        system.gain(port.0)?;
     }
     guest.write(guest.argument(1)?, &address.to_le_bytes())?;
     guest

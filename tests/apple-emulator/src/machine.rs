@@ -36,6 +36,9 @@ pub struct Machine {
     locals: (u64, u64),
 }
 
+/// Functions that no library needs to have, and that ours looks up by name.
+const LOOKED_UP: &[&str] = &["_task_identity_token_get_task_port"];
+
 /// What a hook needs.
 struct Run<'a, 'b> {
     guest: Guest<'a>,
@@ -97,6 +100,7 @@ impl Machine {
             };
             addresses.insert(name, address);
         }
+        self.stubs.extend(LOOKED_UP.iter().map(|name| (*name).to_owned()));
         self.engine.map(STUBS, (self.stubs.len() as u64 * STUB).next_multiple_of(PAGE).max(PAGE))?;
         for index in 0..self.stubs.len() as u64 {
             self.engine.write(STUBS + index * STUB, self.arch.ret())?;
@@ -146,6 +150,14 @@ impl Machine {
         Ok(address)
     }
 
+    /// The 64-bit number at `address` in the emulated program.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn number(&self, address: u64) -> Result<u64, Error> {
+        Guest { engine: &self.engine, arch: self.arch }.u64(address).map_err(Error::Emulator)
+    }
+
     /// The text at `address` in the emulated program.
     ///
     /// # Errors
@@ -154,8 +166,15 @@ impl Machine {
         Guest { engine: &self.engine, arch: self.arch }.text(address).map_err(Error::Emulator)
     }
 
+    fn looked_up(&self) -> BTreeMap<String, u64> {
+        let stubs = (0_u64..).zip(&self.stubs);
+        let found = stubs.filter(|(_, name)| LOOKED_UP.contains(&name.as_str()));
+        found.map(|(index, name)| (name.clone(), STUBS + index * STUB)).collect()
+    }
+
     fn enter(&self, function: u64, arguments: &[u64], run: &Run<'_, '_>) -> Result<(), String> {
         run.system.borrow_mut().prepare(&run.guest, self.locals)?;
+        run.system.borrow_mut().symbols = self.looked_up();
         for (index, argument) in arguments.iter().enumerate() {
             let register = self.arch.argument(index).ok_or("there are too many arguments")?;
             self.engine.set(register, *argument)?;

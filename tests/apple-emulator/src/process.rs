@@ -1,13 +1,11 @@
 //! The C library of the emulated program: memory, clocks, files, threads.
 
-use crate::system::{Guest, OWN_PID, System};
+use crate::disk;
+use crate::system::{Guest, System};
 
-/// ENOENT, ESRCH and EBADF.
-const NO_FILE: i32 = 2;
+/// ESRCH and EBADF.
 const NO_PROCESS: i32 = 3;
 const BAD_DESCRIPTOR: i32 = 9;
-/// The descriptor of the first file that is opened.
-const FIRST_DESCRIPTOR: u32 = 40;
 /// PROC_PIDTBSDINFO and the size of its answer.
 const BSD_INFO: u32 = 3;
 const BSD_INFO_SIZE: usize = 136;
@@ -21,7 +19,7 @@ pub fn play(system: &mut System<'_>, name: &str, guest: &Guest<'_>) -> Answer {
         "__tlv_bootstrap" => local(system, guest),
         "__tlv_atexit" => Ok(Some(None)),
         "___error" => Ok(Some(Some(system.errno))),
-        "_getpid" => Ok(Some(Some(u64::from(OWN_PID)))),
+        "_getpid" => Ok(Some(Some(u64::from(system.own_pid())))),
         "_kill" => kill(system, guest),
         "_sysctlbyname" => sysctl(system, guest),
         "_proc_pidinfo" => proc_pidinfo(system, guest),
@@ -42,7 +40,7 @@ pub fn play(system: &mut System<'_>, name: &str, guest: &Guest<'_>) -> Answer {
             done
         }
         "_clock_gettime" => clock(system, guest),
-        "_mach_absolute_time" | "_mach_continuous_time" => Ok(Some(Some(system.now))),
+        "_mach_absolute_time" | "_mach_continuous_time" => Ok(Some(Some(system.passed()))),
         "_mach_timebase_info" => {
             guest.write(guest.argument(0)?, &[1, 0, 0, 0, 1, 0, 0, 0])?;
             done
@@ -56,36 +54,15 @@ pub fn play(system: &mut System<'_>, name: &str, guest: &Guest<'_>) -> Answer {
         | "_pthread_mutexattr_init"
         | "_pthread_mutexattr_settype"
         | "_pthread_mutexattr_destroy" => done,
-        "_lstat" | "_stat" | "_open" | "_close" | "_unlink" | "_rename" | "_fcntl" => {
-            files(system, name, guest)
+        "_dlsym" => {
+            let name = format!("_{}", guest.text(guest.argument(1)?)?);
+            Ok(Some(Some(if system.is_old { 0 } else { system.symbols.get(&name).copied().unwrap_or(0) })))
         }
-        _ => memory(system, name, guest),
+        _ => match disk::play(system, name, guest)? {
+            None => memory(system, name, guest),
+            done => Ok(done),
+        },
     }
-}
-
-/// Files: none is there but what the program makes.
-fn files(system: &mut System<'_>, name: &str, guest: &Guest<'_>) -> Answer {
-    let result = match name {
-        "_open" => {
-            let descriptor = FIRST_DESCRIPTOR + u32::try_from(system.files.len()).unwrap_or(0);
-            system.files.insert(guest.text(guest.argument(0)?)?, descriptor);
-            system.written.insert(descriptor, Vec::new());
-            u64::from(descriptor)
-        }
-        "_unlink" | "_rename" => {
-            let descriptor = system.files.remove(&guest.text(guest.argument(0)?)?);
-            let Some(descriptor) = descriptor else {
-                return Ok(Some(Some(system.fail(NO_FILE, guest)?)));
-            };
-            if name == "_rename" {
-                system.files.insert(guest.text(guest.argument(1)?)?, descriptor);
-            }
-            0
-        }
-        "_lstat" | "_stat" => system.fail(NO_FILE, guest)?,
-        _ => 0,
-    };
-    Ok(Some(Some(result)))
 }
 
 fn memory(system: &mut System<'_>, name: &str, guest: &Guest<'_>) -> Answer {
@@ -229,17 +206,25 @@ fn put(system: &mut System<'_>, guest: &Guest<'_>, pieces: &[(u64, u64)]) -> Ans
         bytes.extend(guest.read(*address, size)?);
     }
     bytes.truncate(system.most_per_write);
-    let Some(file) = system.written.get_mut(&guest.argument32(0)?) else {
+    let descriptor = guest.argument32(0)?;
+    let Some(file) = system.written.get_mut(&system.disk.file(descriptor)) else {
         return Ok(Some(Some(system.fail(BAD_DESCRIPTOR, guest)?)));
     };
-    file.extend(&bytes);
+    let mut at_end = file.len();
+    let position = system.disk.position(descriptor).unwrap_or(&mut at_end);
+    let end = *position + bytes.len();
+    file.resize(file.len().max(end), 0);
+    file.get_mut(*position..end).ok_or("a position behind the end")?.copy_from_slice(&bytes);
+    *position = end;
     Ok(Some(Some(bytes.len() as u64)))
 }
 
 /// `(clock, time: *mut timespec)`
 fn clock(system: &mut System<'_>, guest: &Guest<'_>) -> Answer {
+    // CLOCK_REALTIME stands still; the others go on while all wait.
+    let time = if guest.argument32(0)? == 0 { system.now } else { system.passed() };
     let at = guest.argument(1)?;
-    guest.write(at, &(system.now / 1_000_000_000).to_le_bytes())?;
-    guest.write(at + 8, &(system.now % 1_000_000_000).to_le_bytes())?;
+    guest.write(at, &(time / 1_000_000_000).to_le_bytes())?;
+    guest.write(at + 8, &(time % 1_000_000_000).to_le_bytes())?;
     Ok(Some(Some(0)))
 }

@@ -1,8 +1,10 @@
 //! libSystem, as far as the library uses it.
 
+use crate::disk::Disk;
 use crate::heap::Heap;
+use crate::kernel::Process;
 use crate::unicorn::Engine;
-use crate::{Arch, mach_calls, process};
+use crate::{Arch, ipc_calls, kernel, mach_calls, process, socket_calls};
 use minidump_mach::MachTask;
 use std::collections::{BTreeMap, VecDeque};
 
@@ -22,7 +24,12 @@ pub struct Guest<'a> {
 
 impl Guest<'_> {
     pub fn argument(&self, index: usize) -> Result<u64, String> {
-        self.engine.get(self.arch.argument(index).ok_or("an argument on the stack")?)
+        if let Some(register) = self.arch.argument(index) {
+            return self.engine.get(register);
+        }
+        let (first, skipped) = self.arch.stack_arguments();
+        let stack = self.engine.get(self.arch.stack_pointer())?;
+        self.u64(stack + skipped + 8 * (index - first) as u64)
     }
 
     /// The lower half of an argument: the upper one of a 32-bit value is not defined.
@@ -79,7 +86,11 @@ pub struct System<'a> {
     pub now: u64,
     /// What was written, by descriptor.
     pub written: BTreeMap<u32, Vec<u8>>,
-    /// References to ports that the program has and did not give back.
+    /// The program among others; `None` when it is alone.
+    pub process: Option<Process>,
+    /// The system knows no functions that came with macOS 11, of those that are looked up.
+    pub is_old: bool,
+    /// References to ports that the program has and did not give back, when it is alone.
     pub rights: BTreeMap<u32, i64>,
     /// Memory that the kernel mapped into the program and that was not given back: addresses and sizes.
     pub mapped: BTreeMap<u64, u64>,
@@ -89,6 +100,11 @@ pub struct System<'a> {
     pub files: BTreeMap<String, u32>,
     /// How often each function was called.
     pub counts: BTreeMap<String, u64>,
+    pub(crate) disk: Disk,
+    /// Functions that are looked up by name.
+    pub(crate) symbols: BTreeMap<String, u64>,
+    /// Descriptors that the next program that is started gets: own ones, and what they are there.
+    pub(crate) passed_on: Vec<(u32, u32)>,
     pub(crate) heap: Heap,
     pub(crate) errno: u64,
     /// Where they lie.
@@ -109,11 +125,16 @@ impl<'a> System<'a> {
             most_per_write: usize::MAX,
             now: 0,
             written: BTreeMap::new(),
+            process: None,
+            is_old: false,
             rights: BTreeMap::new(),
             mapped: BTreeMap::new(),
             standing: 0,
             files: BTreeMap::new(),
             counts: BTreeMap::new(),
+            disk: Disk::default(),
+            symbols: BTreeMap::new(),
+            passed_on: Vec::new(),
             heap: Heap::default(),
             errno: 0,
             locals: None,
@@ -126,6 +147,7 @@ impl<'a> System<'a> {
     pub(crate) fn variable(name: &str) -> Option<u64> {
         match name {
             "_mach_task_self_" => Some(u64::from(OWN_TASK)),
+            "_bootstrap_port" => Some(u64::from(ipc_calls::BOOTSTRAP)),
             // Never looked at: the file is bound before it runs.
             "__dyld_private" => Some(0),
             _ => None,
@@ -161,10 +183,49 @@ impl<'a> System<'a> {
         }
         // Apple's variants of functions have names such as _open$NOCANCEL.
         let plain = name.split('$').next().unwrap_or(name);
+        if let Some(result) = ipc_calls::play(self, plain, guest)? {
+            return Ok(Some(result));
+        }
+        if let Some(result) = socket_calls::play(self, plain, guest)? {
+            return Ok(result);
+        }
         if let Some(result) = mach_calls::play(self, plain, guest)? {
             return Ok(Some(result));
         }
         process::play(self, plain, guest)?.ok_or_else(|| "this function is not played".to_owned())
+    }
+
+    /// The id of the program's process.
+    pub(crate) fn own_pid(&self) -> u32 {
+        self.process.as_ref().map_or(OWN_PID, |process| process.pid().cast_unsigned())
+    }
+
+    /// The time that has passed, of clocks that are not set.
+    pub(crate) fn passed(&self) -> u64 {
+        self.now + self.process.as_ref().map_or(0, |process| process.kernel().now())
+    }
+
+    /// The program gets a reference to the port of a thread, or of the task.
+    pub(crate) fn gain(&mut self, name: u32) -> Result<(), String> {
+        let Some(process) = &self.process else {
+            *self.rights.entry(name).or_default() += 1;
+            return Ok(());
+        };
+        let is_task = name == self.task_port;
+        let kind = if is_task { kernel::task(self.task.pid()) } else { kernel::thread(name) };
+        let got = process.gain(kind)?;
+        if got == name { Ok(()) } else { Err(format!("{name:#x} is called {got:#x}")) }
+    }
+
+    /// Makes a directory, in which there must be the one above it.
+    pub fn make_directory(&mut self, path: &str) {
+        self.disk.directories.insert(path.to_owned());
+    }
+
+    /// What the file at `path` holds.
+    #[must_use]
+    pub fn file(&self, path: &str) -> Option<&[u8]> {
+        self.written.get(self.files.get(path)?).map(Vec::as_slice)
     }
 
     /// What may wait for a lock must not be called while threads stand still that may have it.

@@ -3,7 +3,8 @@
 //! All forms are read, because a previous handler's form is needed to pass an exception on to it.
 
 use super::message::{
-    COMPLEX, COPY_SEND, Header, MAKE_SEND_ONCE, MOVE_SEND_ONCE, Port, begin, finish, port, put_port,
+    COMPLEX, COPY_SEND, Header, MAKE_SEND_ONCE, MOVE_SEND, MOVE_SEND_ONCE, Port, begin, finish, port,
+    put_port,
 };
 use super::words::{Words, put};
 
@@ -139,6 +140,8 @@ impl ExceptionMessage {
         let mut words = Words::new(message);
         Header::read(&mut words)?;
         let behavior = Behavior::of_id(header.id)?;
+        // How the right to answer is given back is known of these alone.
+        matches!(header.remote_disposition(), 0 | MOVE_SEND | MOVE_SEND_ONCE).then_some(())?;
         let identity = identity(behavior, header, &mut words)?;
         let exception = words.u32()?.cast_signed();
         let count = words.u32().filter(|count| *count <= 2)?;
@@ -209,6 +212,9 @@ impl ExceptionMessage {
     pub fn read_answer(message: &[u8]) -> Option<(i32, Option<ThreadState>)> {
         let mut words = Words::new(message);
         let header = Header::read(&mut words)?;
+        // Behind it lies the trailer, which is nobody's registers.
+        let mut words = Words::new(message.get(..usize::try_from(header.size).ok()?)?);
+        Header::read(&mut words)?;
         let behavior = Behavior::of_id(header.id.checked_sub(ANSWER)?)?;
         words.skip(8)?;
         let code = words.u32()?.cast_signed();
@@ -225,6 +231,7 @@ fn identity(behavior: Behavior, header: Header, words: &mut Words<'_>) -> Option
         (0..expected).map(|_| port(words)).collect::<Option<Vec<Port>>>()
     };
     let ports = match behavior {
+        Behavior::State if header.is_complex() => return None,
         Behavior::State => Vec::new(),
         Behavior::Default | Behavior::StateIdentity => descriptors(2)?,
         Behavior::IdentityProtected | Behavior::StateIdentityProtected => descriptors(1)?,
@@ -261,14 +268,19 @@ mod tests {
         }
     }
 
-    /// As the kernel sends it: the right to answer is the remote port.
     fn sent(behavior: Behavior) -> Vec<u8> {
-        let mut message = {
-            let exception = exception(behavior);
-            exception.forward(0x111, (behavior, 6), exception.identity, 0x222).unwrap()
-        };
+        let exception = exception(behavior);
+        received(exception.forward(0x111, (behavior, 6), exception.identity, 0x222).unwrap())
+    }
+
+    /// As the kernel gives it to the receiver: the right to answer is the remote port, and rights have come.
+    fn received(mut message: Vec<u8>) -> Vec<u8> {
         message[0] = 18;
         message[8..12].copy_from_slice(&0x207_u32.to_le_bytes());
+        let descriptors = if message[3] == 0 { 0 } else { message[24] };
+        for descriptor in 0..usize::from(descriptors) {
+            message[28 + descriptor * 12 + 10] = 17;
+        }
         message
     }
 
@@ -309,6 +321,26 @@ mod tests {
     }
 
     #[test]
+    fn rights_where_none_belong_are_no_exception() {
+        let mut complex = sent(Behavior::State);
+        complex[3] = 0x80;
+        assert_eq!(ExceptionMessage::read(&complex), None);
+        let mut other = sent(Behavior::Default);
+        other[0] = 16;
+        assert_eq!(ExceptionMessage::read(&other), None, "a right to receive, to answer with");
+    }
+
+    #[test]
+    fn an_answer_ends_where_it_says() {
+        let classic = exception(Behavior::StateIdentity);
+        let mut answer = classic.answer(HANDLED, None).unwrap();
+        let length = u32::try_from(answer.len() - 4).unwrap();
+        answer[4..8].copy_from_slice(&length.to_le_bytes());
+        answer.extend([0xff; 52]);
+        assert_eq!(ExceptionMessage::read_answer(&answer), None, "the trailer is no register");
+    }
+
+    #[test]
     fn an_answer_goes_back_with_its_registers() {
         for behavior in all() {
             let answer = exception(behavior).answer(NOT_HANDLED, None).unwrap();
@@ -343,7 +375,7 @@ mod tests {
         );
         assert_eq!(classic.forward(1, (Behavior::State, 6), classic.identity, 2), None, "no registers");
         let message = protected.forward(1, (Behavior::StateIdentity, 6), ports, 2).unwrap();
-        let read = ExceptionMessage::read(&message).unwrap();
+        let read = ExceptionMessage::read(&received(message)).unwrap();
         assert_eq!((read.state, read.identity, read.codes), (protected.state, ports, CODES.to_vec()));
     }
 

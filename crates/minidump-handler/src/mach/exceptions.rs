@@ -28,6 +28,8 @@ const PATIENCE: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub struct TakenOver {
     previous: Vec<PreviousHandler>,
+    /// The rights to them.
+    _rights: Vec<SendRight>,
 }
 
 impl TakenOver {
@@ -41,12 +43,9 @@ impl TakenOver {
 impl Drop for TakenOver {
     fn drop(&mut self) {
         for previous in &self.previous {
-            let given =
+            // The rights to the handler that goes are given back at once.
+            let _ =
                 sys::swap_exception_ports(previous.mask, previous.port, previous.behavior, previous.flavor);
-            for ours in given.iter().flatten() {
-                sys::deallocate(ours.port);
-            }
-            sys::deallocate(previous.port);
         }
     }
 }
@@ -63,7 +62,8 @@ pub fn take_over(handler: &SendRight) -> Result<TakenOver, MachError> {
     let previous = swap(Behavior::StateIdentityProtected, REGISTERS)
         .or_else(|_| swap(Behavior::IdentityProtected, REGISTERS))
         .or_else(|_| swap(Behavior::StateIdentity, REGISTERS))?;
-    Ok(TakenOver { previous })
+    let (previous, rights): (Vec<_>, Vec<_>) = previous.into_iter().unzip();
+    Ok(TakenOver { previous, _rights: rights.into_iter().flatten().collect() })
 }
 
 /// A process that has crashed and waits in the kernel.
@@ -121,10 +121,10 @@ fn answer(process: &Received, exception: &ExceptionMessage, dump: &mut impl FnMu
         });
     }
     let (code, state) = forward(process, exception, &rights).unwrap_or((NOT_HANDLED, None));
-    let sent = exception.answer(code, state.as_ref()).map(|mut message| sys::send(&mut message, PATIENCE));
-    if !matches!(sent, Some(Ok(()))) {
-        // The right to answer was not used up.
-        sys::deallocate(exception.answer_to);
+    match exception.answer(code, state.as_ref()) {
+        // The process may have gone meanwhile.
+        Some(mut message) => drop(sys::send(&mut message, PATIENCE)),
+        None => drop(SendRight::owning(exception.answer_to)),
     }
 }
 
@@ -167,10 +167,12 @@ fn forward(
         .iter()
         .find_map(|(handler, right)| Some((right, handler.wants(exception.exception)?, handler.flavor)));
     let (right, behavior, flavor) = wanted?;
-    let task = rights.task.as_ref()?;
-    let found = rights.thread_id.and_then(|id| sys::thread_of_id(task.port(), id));
-    let identity = match (behavior, found.as_ref().or(rights.thread.as_ref())) {
-        (Behavior::Default | Behavior::StateIdentity, Some(thread)) => {
+    let found;
+    let identity = match behavior {
+        Behavior::Default | Behavior::StateIdentity => {
+            let task = rights.task.as_ref()?;
+            found = rights.thread_id.and_then(|id| sys::thread_of_id(task.port(), id));
+            let thread = found.as_ref().or(rights.thread.as_ref())?;
             Identity::Ports { thread: thread.port(), task: task.port() }
         }
         _ => exception.identity,
@@ -180,5 +182,8 @@ fn forward(
     sys::send(&mut message, PATIENCE).ok()?;
     let mut buffer = vec![0; 8 << 10];
     let answer = sys::receive(&answers, &mut buffer, PATIENCE).ok()??;
-    ExceptionMessage::read_answer(answer)
+    let read = ExceptionMessage::read_answer(answer);
+    // No answer has any right. What was sent in the place of one may.
+    sys::destroy(answer);
+    read
 }

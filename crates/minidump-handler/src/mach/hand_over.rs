@@ -127,9 +127,10 @@ pub fn receive(
     let port = sys::check_in(&name)?;
     pipe::put(pipe, &[&secret, name.as_bytes_with_nul()].concat(), deadline)?;
     let (hand_over, sender) = wait_for(&port, deadline)?;
-    let task = SendRight::owning(hand_over.task).ok_or(HandOverError::Silent)?;
+    // All rights that came, before anything is refused: they are given back then.
     let owned = |handler: PreviousHandler| Some((handler, SendRight::owning(handler.port)?));
     let previous = hand_over.previous.into_iter().filter_map(owned).collect();
+    let task = SendRight::owning(hand_over.task).ok_or(HandOverError::Silent)?;
     if sender.pid != expected || hand_over.secret != secret {
         return Err(HandOverError::Stranger { pid: sender.pid, euid: sender.euid });
     }

@@ -71,10 +71,11 @@ impl HandOver {
         let sender = Sender::of(received, header.size)?;
         let mut words = Words::new(received.get(..usize::try_from(header.size).ok()?)?);
         Header::read(&mut words)?;
-        (header.id == ID && header.is_complex()).then_some(())?;
+        // Nobody answers: a right to do so would be kept for ever.
+        (header.id == ID && header.is_complex() && header.remote == 0).then_some(())?;
         let count = words.u32().filter(|count| (1..=MOST_PREVIOUS + 1).contains(&(*count as usize)))?;
         let ports = (0..count).map(|_| port(&mut words)).collect::<Option<Vec<Port>>>()?;
-        let (task, others) = ports.split_first()?;
+        let (task, others) = ports.split_first().filter(|(task, _)| ![0, Port::MAX].contains(*task))?;
         let mut secret = [0; SECRET];
         for part in secret.chunks_exact_mut(4) {
             part.copy_from_slice(&words.u32()?.to_le_bytes());
@@ -100,8 +101,13 @@ mod tests {
         HandOver { task: 0x203, secret: *b"0123456789abcdef", previous }
     }
 
+    /// As the kernel gives it to the receiver.
     fn received(message: &[u8]) -> Vec<u8> {
         let mut received = message.to_vec();
+        received[8..12].fill(0);
+        for descriptor in 0..3 {
+            received[28 + descriptor * 12 + 10] = 17;
+        }
         put(&mut received, &[0, 52, 0, 501, 20, 0, 501, 20, 501, 20, 4711, 100_005, 3]);
         received
     }
@@ -117,6 +123,22 @@ mod tests {
     fn a_message_without_its_sender_is_refused() {
         let message = hand_over().write(0x111).unwrap();
         assert_eq!(HandOver::read(&message), None);
+    }
+
+    #[test]
+    fn a_message_that_wants_an_answer_or_moves_other_rights_is_refused() {
+        let message = received(&hand_over().write(0x111).unwrap());
+        let mut answered = message.clone();
+        answered[8] = 3;
+        assert_eq!(HandOver::read(&answered), None);
+        let mut other = message.clone();
+        other[28 + 12 + 10] = 16;
+        assert_eq!(HandOver::read(&other), None, "a right to receive");
+        for nothing in [[0; 4], [0xff; 4]] {
+            let mut no_task = message.clone();
+            no_task[28..32].copy_from_slice(&nothing);
+            assert_eq!(HandOver::read(&no_task), None, "no right");
+        }
     }
 
     #[test]

@@ -8,6 +8,7 @@ pub type Port = u32;
 /// MACH_MSGH_BITS_COMPLEX: descriptors follow.
 pub(super) const COMPLEX: u32 = 0x8000_0000;
 /// What becomes of a right that is sent (`MACH_MSG_TYPE_*`).
+pub(super) const MOVE_SEND: u32 = 17;
 pub(super) const MOVE_SEND_ONCE: u32 = 18;
 pub(super) const COPY_SEND: u32 = 19;
 pub(super) const MAKE_SEND_ONCE: u32 = 21;
@@ -42,6 +43,14 @@ impl Header {
     pub fn remote_disposition(self) -> u32 {
         self.bits & 0x1f
     }
+
+    /// The right in a message that could not be sent in time and was given back, by which it was to be answered.
+    #[cfg(target_os = "macos")]
+    pub fn given_back_answer(message: &[u8]) -> Option<Port> {
+        let mut words = Words::new(message);
+        let (bits, _, _, local) = (words.u32()?, words.u32()?, words.u32()?, words.u32()?);
+        matches!(bits >> 8 & 0x1f, MOVE_SEND | MOVE_SEND_ONCE).then_some(local)
+    }
 }
 
 /// Begins a message of kind `id` to `remote`, whose right is used as `disposition` says. Its size is entered by [`finish`].
@@ -63,10 +72,11 @@ pub(super) fn put_port(message: &mut Vec<u8>, port: Port, disposition: u32) {
     put(message, &[port, 0, disposition << 16 | IS_PORT << 24]);
 }
 
-/// Reads the descriptor of a right. `None` when it is one of something else.
+/// Reads the descriptor of a right to send, as it is received. `None` when it is one of something else: of memory, or of a right
+/// that is given back in another way.
 pub(super) fn port(words: &mut Words<'_>) -> Option<Port> {
     let (name, _, kind) = (words.u32()?, words.u32()?, words.u32()?);
-    (kind >> 24 == IS_PORT).then_some(name)
+    (kind >> 24 == IS_PORT && kind >> 16 & 0xff == MOVE_SEND).then_some(name)
 }
 
 /// Who sent a message: the kernel itself wrote it (`audit_token_t`, whose fields bsm/libbsm.h tells).
@@ -121,12 +131,17 @@ mod tests {
     }
 
     #[test]
-    fn a_descriptor_of_memory_is_no_right() {
+    fn only_a_descriptor_of_a_right_to_send_is_one() {
         let mut message = Vec::new();
         put_port(&mut message, 0x1203, COPY_SEND);
         assert_eq!(message, [0x03, 0x12, 0, 0, 0, 0, 0, 0, 0, 0, 19, 0]);
+        message[10] = 17;
         assert_eq!(port(&mut Words::new(&message)), Some(0x1203));
-        message[11] = 1;
-        assert_eq!(port(&mut Words::new(&message)), None);
+        for other in [16, 18] {
+            message[10] = other;
+            assert_eq!(port(&mut Words::new(&message)), None, "to receive, to send once");
+        }
+        message[10..].copy_from_slice(&[17, 1]);
+        assert_eq!(port(&mut Words::new(&message)), None, "of memory");
     }
 }

@@ -7,13 +7,17 @@ use std::time::{Duration, Instant};
 
 /// The longest message, in bytes.
 const MOST: usize = crate::protocol::MOST_BYTES;
+/// Bytes for which there is room in a pipe or a socket that says it can be written to (PIPE_BUF of macOS): writing more
+/// may wait for as long as nobody reads.
+const PIECE: usize = 512;
 
 /// Writes a message behind its length, a u32.
 pub fn put(to: &mut (impl Write + AsFd), message: &[u8], deadline: Instant) -> io::Result<()> {
     let length = u32::try_from(message.len()).map_err(|_| io::ErrorKind::InvalidInput)?;
-    wait(to, libc::POLLOUT, deadline)?;
-    to.write_all(&length.to_le_bytes())?;
-    to.write_all(message)?;
+    for piece in [&length.to_le_bytes(), message].concat().chunks(PIECE) {
+        wait(to, libc::POLLOUT, deadline)?;
+        to.write_all(piece)?;
+    }
     to.flush()
 }
 
@@ -113,6 +117,14 @@ mod tests {
         here_too.write_all(&[9, 0, 0, 0, 1, 2]).unwrap();
         drop(here_too);
         assert_eq!(take(&mut there, soon()).unwrap_err().kind(), io::ErrorKind::UnexpectedEof);
+    }
+
+    #[test]
+    fn a_peer_that_does_not_read_is_waited_for_no_longer_than_told() {
+        let (mut here, _there) = pair();
+        let much = vec![7; 4 << 20];
+        let written = put(&mut here, &much, Instant::now()).unwrap_err();
+        assert_eq!(written.kind(), io::ErrorKind::TimedOut);
     }
 
     #[test]

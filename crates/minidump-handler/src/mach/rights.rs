@@ -11,7 +11,8 @@ impl SendRight {
     /// Takes over a right that this process owns. `None` for the names that stand for no right (MACH_PORT_NULL, MACH_PORT_DEAD).
     #[must_use]
     pub fn owning(port: Port) -> Option<Self> {
-        (port != 0 && port != Port::MAX).then_some(Self(port))
+        // Made only then: a value that is dropped gives something back.
+        (port != 0 && port != Port::MAX).then(|| Self(port))
     }
 
     /// Its name. It stays this value's.

@@ -2,7 +2,7 @@
 #![expect(unsafe_code, reason = "system calls")]
 
 use super::hand_over_message::{MOST_PREVIOUS, PreviousHandler};
-use super::message::Port;
+use super::message::{Header, Port};
 use super::rights::{ReceiveRight, SendRight};
 use mach2::bootstrap::{bootstrap_check_in, bootstrap_look_up, bootstrap_port};
 use mach2::mach_port::{mach_port_allocate, mach_port_deallocate, mach_port_mod_refs};
@@ -79,7 +79,8 @@ pub fn look_up(name: &CStr) -> Result<SendRight, MachError> {
     SendRight::owning(port).ok_or(MachError { call: "bootstrap_look_up", code: 0 })
 }
 
-/// Sends a message that [`finish`](super::message::finish) made, waiting at most `time` for room.
+/// Sends a message that [`finish`](super::message::finish) made, waiting at most `time` for room. The rights that it moves are gone
+/// in any case: those of a message that is not sent are given back.
 pub fn send(message: &mut [u8], time: Duration) -> Result<(), MachError> {
     let size = u32::try_from(message.len()).unwrap_or(u32::MAX);
     // SAFETY: the kernel reads `size` bytes of the message, all of which are there, and writes at most into its header,
@@ -95,11 +96,18 @@ pub fn send(message: &mut [u8], time: Duration) -> Result<(), MachError> {
             MACH_PORT_NULL,
         )
     };
-    checked("mach_msg (send)", code)
+    let sent = checked("mach_msg (send)", code);
+    if sent.is_err() {
+        // What timed out was taken, and comes back with rights of its own, also those that were to be copied or made; anything
+        // else is as it was, and only what it moves is given back.
+        Header::given_back_answer(message).and_then(SendRight::owning);
+        destroy(message);
+    }
+    sent
 }
 
-/// Receives a message with its trailer, waiting at most `time`. `None` when none came. Rights in a message that nobody reads must
-/// be [destroyed](destroy).
+/// Receives a message with its trailer, waiting at most `time`. `None` when none came, or one that has no room and so is none of
+/// those that are waited for: the kernel has destroyed it. Rights in a message that nobody reads must be [destroyed](destroy).
 pub fn receive<'b>(
     from: &ReceiveRight,
     buffer: &'b mut [u8],
@@ -107,6 +115,7 @@ pub fn receive<'b>(
 ) -> Result<Option<&'b mut [u8]>, MachError> {
     const TIMED_OUT: i32 = 0x1000_4003;
     const INTERRUPTED: i32 = 0x1000_4005;
+    const TOO_LARGE: i32 = 0x1000_4004;
     buffer.fill(0);
     let room = u32::try_from(buffer.len()).unwrap_or(u32::MAX);
     // SAFETY: the kernel writes at most `room` bytes, all of which are there.
@@ -122,28 +131,30 @@ pub fn receive<'b>(
         )
     };
     match code {
-        TIMED_OUT | INTERRUPTED => Ok(None),
+        TIMED_OUT | INTERRUPTED | TOO_LARGE => Ok(None),
         code => checked("mach_msg (receive)", code).map(|()| Some(buffer)),
     }
 }
 
-/// Gives back the rights that a received message carries.
+/// Gives back the rights that a message carries: one that was received, or that could not be sent.
 pub fn destroy(message: &mut [u8]) {
-    // SAFETY: the kernel wrote the message, and it is whole: the header's size and the descriptors are true.
+    // SAFETY: the message is whole, written by the kernel or by `finish`: the header's size and the descriptors are true.
     unsafe { mach_msg_destroy(message.as_mut_ptr().cast()) };
 }
 
+/// Rounded up, so that the last part of a wait is none that is over at once.
 fn milliseconds(time: Duration) -> u32 {
-    u32::try_from(time.as_millis()).unwrap_or(u32::MAX)
+    u32::try_from(time.as_nanos().div_ceil(1_000_000)).unwrap_or(u32::MAX)
 }
 
-/// Makes `port` the handler of this task's exceptions of `mask`. Returns who handled them before; the rights are the caller's.
+/// Makes `port` the handler of this task's exceptions of `mask`. Returns who handled them before, with the right to each; `None`
+/// where nobody did, or nobody is any more.
 pub fn swap_exception_ports(
     mask: u32,
     port: Port,
     behavior: u32,
     flavor: u32,
-) -> Result<Vec<PreviousHandler>, MachError> {
+) -> Result<Vec<(PreviousHandler, Option<SendRight>)>, MachError> {
     let mut masks = [0_u32; MOST_PREVIOUS];
     let (mut ports, mut behaviors, mut flavors) =
         ([0; MOST_PREVIOUS], [0; MOST_PREVIOUS], [0; MOST_PREVIOUS]);
@@ -167,11 +178,9 @@ pub fn swap_exception_ports(
     let all = masks.into_iter().zip(ports).zip(behaviors).zip(flavors);
     let found = all.take(usize::try_from(count).unwrap_or(0));
     Ok(found
-        .map(|(((mask, port), behavior), flavor): (((u32, Port), i32), i32)| PreviousHandler {
-            mask,
-            port,
-            behavior: behavior.cast_unsigned(),
-            flavor: flavor.cast_unsigned(),
+        .map(|(((mask, port), behavior), flavor): (((u32, Port), i32), i32)| {
+            let (behavior, flavor) = (behavior.cast_unsigned(), flavor.cast_unsigned());
+            (PreviousHandler { mask, port, behavior, flavor }, SendRight::owning(port))
         })
         .collect())
 }

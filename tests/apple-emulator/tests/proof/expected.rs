@@ -23,10 +23,13 @@ pub fn file(task: &dyn MachTask, request: &Request) -> (Snapshot, Vec<u8>) {
         memory: MemoryPolicy { mode: request.memory, ..MemoryPolicy::default() },
         image_headers: ImageHeaders::Executing,
         program: program(),
+        executable: request.told.executable.clone(),
+        bundle_version: request.told.bundle_version.clone(),
         ..CaptureOptions::default()
     };
     let mut captured = capture(task, &options, request.crash.as_ref()).unwrap();
     captured.snapshot.captured_at_us = NOW / 1000;
+    captured.snapshot.annotations.clone_from(&request.told.annotations);
     let (mut bytes, source_is_complete) = (Vec::new(), captured.is_complete());
     let (snapshot, plan) = (&captured.snapshot, &captured.plan);
     if request.core {

@@ -11,8 +11,10 @@
 mod contents;
 mod expected;
 mod faults;
+mod hand_over;
 mod imports;
 mod own_process;
+mod parties;
 mod places;
 mod run;
 mod tasks;

@@ -19,6 +19,15 @@ pub fn library_file(arch: Arch) -> PathBuf {
     })
 }
 
+/// The hand-over behind functions in C (`tests/apple-hand-over`).
+pub fn hand_over_library(arch: Arch) -> MachO {
+    let file = variable(match arch {
+        Arch::Arm64 => "APPLE_HAND_OVER_AARCH64",
+        Arch::Amd64 => "APPLE_HAND_OVER_X86_64",
+    });
+    MachO::parse(&std::fs::read(file).unwrap(), arch).unwrap()
+}
+
 pub fn library(arch: Arch) -> MachO {
     MachO::parse(&std::fs::read(library_file(arch)).unwrap(), arch).unwrap()
 }

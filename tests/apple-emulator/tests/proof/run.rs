@@ -2,6 +2,7 @@
 
 use crate::expected;
 use crate::places::{emulator, library};
+use apple_emulator::kernel::Process;
 use apple_emulator::{Arch, Machine, System};
 use minidump_mach::sim::SimTask;
 use minidump_mach::{CrashedThread, MachCrash};
@@ -20,11 +21,24 @@ pub struct Request {
     pub core: bool,
     pub memory: MemoryMode,
     pub crash: Option<MachCrash>,
+    pub told: Told,
+}
+
+/// What the process told of itself.
+#[derive(Debug, Clone)]
+pub struct Told {
+    pub executable: Option<Vec<u8>>,
+    pub bundle_version: Option<String>,
+    pub annotations: Vec<(String, String)>,
+}
+
+impl Told {
+    const NOTHING: Self = Self { executable: None, bundle_version: None, annotations: Vec::new() };
 }
 
 impl Request {
-    pub const CORE: Self = Self { core: true, memory: MemoryMode::Stacks, crash: None };
-    pub const MINIDUMP: Self = Self { core: false, memory: MemoryMode::Stacks, crash: None };
+    pub const CORE: Self = Self { core: true, memory: MemoryMode::Stacks, crash: None, told: Told::NOTHING };
+    pub const MINIDUMP: Self = Self { core: false, memory: MemoryMode::Stacks, crash: None, told: Told::NOTHING };
 
     /// `mdw_dump_options`.
     fn options(&self) -> Vec<u8> {
@@ -112,4 +126,6 @@ pub fn assert_released(system: &System<'_>, about: &str) {
     assert!(kept.is_empty(), "{about}: ports {kept:x?}");
     assert!(system.mapped.is_empty(), "{about}: memory {:x?}", system.mapped);
     assert_eq!(system.standing, 0, "{about}");
+    let rights = system.process.as_ref().map(Process::rights).unwrap_or_default();
+    assert!(rights.is_empty(), "{about}: names, rights to send, to receive and to send once: {rights:x?}");
 }
