@@ -103,8 +103,7 @@ fn open(system: &mut System<'_>, guest: &Guest<'_>) -> Result<u64, String> {
     if is_there && flags & NEW != 0 {
         return system.fail(EXISTS, guest);
     }
-    let lacks_parent =
-        !system.disk.directories.is_empty() && !system.disk.is_directory(parent(&path));
+    let lacks_parent = !system.disk.directories.is_empty() && !system.disk.is_directory(parent(&path));
     if !is_there && (flags & CREATE == 0 || lacks_parent) {
         return system.fail(NO_FILE, guest);
     }
@@ -150,7 +149,9 @@ fn stat(
     set(4, &mode.to_le_bytes());
     set(6, &links.to_le_bytes());
     set(8, &u64::from(file.unwrap_or(2)).to_le_bytes());
-    [32, 48, 64, 80].into_iter().for_each(|at| set(at, &seconds));
+    for at in [32, 48, 64, 80] {
+        set(at, &seconds);
+    }
     set(96, &(size as u64).to_le_bytes());
     guest.write(guest.argument(1)?, &bytes)?;
     Ok(0)

@@ -164,7 +164,8 @@ fn bootstrap(process: &Process, call: &str, guest: &Guest<'_>) -> Result<i32, St
     if name.len() >= 128 {
         return Err(format!("{name} is too long a name"));
     }
-    let found = if call == "_bootstrap_check_in" { process.check_in(&name)? } else { process.look_up(&name)? };
+    let found =
+        if call == "_bootstrap_check_in" { process.check_in(&name)? } else { process.look_up(&name)? };
     match found {
         Ok(port) => guest.write(guest.argument(2)?, &port.to_le_bytes()).map(|()| 0),
         Err(code) => Ok(code),

@@ -128,7 +128,9 @@ impl State {
         if !parts.is_empty() {
             put(&[u32::try_from(parts.len()).ok()?]);
             // Names are entered when the message arrives; that of a right which has gone must not look like none.
-            parts.iter().for_each(|_| put(&[DEAD, 0, 17 << 16]));
+            for _ in &parts {
+                put(&[DEAD, 0, 17 << 16]);
+            }
         }
         put(&[0, 1]);
         let halves = |value: u64| [(value & 0xffff_ffff) as u32, (value >> 32) as u32];
@@ -166,7 +168,9 @@ impl Kernel {
         let answer = match came {
             None => Answer::Silence,
             Some(message) if message.id == 71 => Answer::Lost,
-            Some(message) => Answer::Message(self.with(|state| state.give_message(KERNEL, 0, message))?.bytes),
+            Some(message) => {
+                Answer::Message(self.with(|state| state.give_message(KERNEL, 0, message))?.bytes)
+            }
         };
         self.with(|state| state.kill(reply));
         Ok(answer)

@@ -188,27 +188,18 @@ impl State {
             Some((port, right)) => (self.gain(process, port, right)?, received_as(right)),
             None => (NULL, 0),
         };
-        let bits = reply_type
-            | received_as(message.to) << 8
-            | if message.is_complex { COMPLEX } else { 0 };
+        let bits = reply_type | received_as(message.to) << 8 | if message.is_complex { COMPLEX } else { 0 };
         self.lay_out(process, [bits, reply, received_by], message)
     }
 
     /// As [`give_message`](Self::give_message), to the sender itself: the message could not be sent.
-    pub fn give_back(
-        &mut self,
-        process: usize,
-        target: PortId,
-        message: Message,
-    ) -> Result<Vec<u8>, String> {
+    pub fn give_back(&mut self, process: usize, target: PortId, message: Message) -> Result<Vec<u8>, String> {
         let remote = self.gain(process, target, message.to)?;
         let (local, local_type) = match message.reply {
             Some((port, right)) => (self.gain(process, port, right)?, received_as(right)),
             None => (NULL, 0),
         };
-        let bits = received_as(message.to)
-            | local_type << 8
-            | if message.is_complex { COMPLEX } else { 0 };
+        let bits = received_as(message.to) | local_type << 8 | if message.is_complex { COMPLEX } else { 0 };
         let mut laid_out = self.lay_out(process, [bits, remote, local], message)?;
         laid_out.bytes.truncate(laid_out.size);
         Ok(laid_out.bytes)

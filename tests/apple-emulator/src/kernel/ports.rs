@@ -196,7 +196,9 @@ impl State {
         dying.is_alive = false;
         dying.receiver = None;
         let lost = std::mem::take(&mut dying.queue);
-        lost.into_iter().for_each(|message| self.destroy(message));
+        for message in lost {
+            self.destroy(message);
+        }
         self.services.retain(|_, service| *service != port);
     }
 
@@ -220,6 +222,8 @@ impl State {
             Part::Memory(_) => None,
         });
         let rights: Vec<(PortId, Right)> = rights.chain(message.reply).collect();
-        rights.into_iter().for_each(|(port, right)| self.discard(port, right));
+        for (port, right) in rights {
+            self.discard(port, right);
+        }
     }
 }

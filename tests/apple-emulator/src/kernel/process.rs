@@ -21,9 +21,7 @@ impl Kernel {
     pub fn process(&self, pid: i32, tasks: &[(i32, Name)]) -> Process {
         let index = self.with(|state| {
             let index = state.new_process(pid, 0);
-            if let Ok(inside) = state.process(index) {
-                inside.space.tasks.extend(tasks.iter().copied());
-            }
+            state.name_tasks(index, tasks);
             index
         });
         Process::of(self, index)
@@ -106,8 +104,7 @@ impl Process {
     pub fn rights(&self) -> Vec<(Name, u32, bool, bool)> {
         let mut state = self.kernel.lock();
         let Ok(inside) = state.process(self.index) else { return Vec::new() };
-        let is_usual =
-            |name: Name, entry: &Entry| (name == OWN_TASK || name == BOOTSTRAP) && entry.send == 1;
+        let is_usual = |name: Name, entry: &Entry| (name == OWN_TASK || name == BOOTSTRAP) && entry.send == 1;
         let entries = inside.space.entries.iter();
         entries
             .filter(|(name, entry)| !is_usual(**name, entry))
@@ -209,6 +206,12 @@ impl Process {
             Some(port) => state.gain(self.index, port, Right::Send).map(Ok),
             None => Ok(Err(code::UNKNOWN_SERVICE)),
         })
+    }
+
+    /// Whether somebody has checked in under `name`.
+    #[must_use]
+    pub fn is_service(&self, name: &str) -> bool {
+        self.kernel.lock().services.contains_key(name)
     }
 
     /// Sends a message, waiting for room at most `patience` nanoseconds. The message that could not be sent in time is

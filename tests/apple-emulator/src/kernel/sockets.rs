@@ -38,9 +38,8 @@ impl State {
     /// Gives a process a descriptor of an end: `wanted`, or else a new one.
     pub fn describe(&mut self, process: usize, end: usize, wanted: Option<u32>) -> Result<u32, String> {
         let descriptors = &mut self.process(process)?.descriptors;
-        let descriptor = wanted.unwrap_or_else(|| {
-            descriptors.keys().last().map_or(FIRST, |last| (last + 1).max(FIRST))
-        });
+        let descriptor =
+            wanted.unwrap_or_else(|| descriptors.keys().last().map_or(FIRST, |last| (last + 1).max(FIRST)));
         descriptors.insert(descriptor, end);
         self.ends.get_mut(end).ok_or("there is no such end")?.descriptors += 1;
         Ok(descriptor)

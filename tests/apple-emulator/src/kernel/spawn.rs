@@ -37,7 +37,7 @@ impl Kernel {
         let deadline = self.now().saturating_add(patience);
         let index = self.wait(Some(deadline), |state| state.programs.get_mut(path)?.started.take())?;
         if let Some(index) = index {
-            self.with(|state| Ok::<_, String>(state.process(index)?.space.tasks.extend(tasks.iter().copied())))?;
+            self.with(|state| state.name_tasks(index, tasks));
         }
         Ok(index.map(|index| Process::of(self, index)))
     }
@@ -81,7 +81,8 @@ impl State {
 
     /// A child of `parent` that has ended: its id. `Err` when there is no such child.
     pub fn reap(&mut self, parent: usize, pid: i32) -> Result<Option<i32>, i32> {
-        let mut children = self.processes.iter_mut().filter(|child| child.pid == pid && child.parent == parent);
+        let mut children =
+            self.processes.iter_mut().filter(|child| child.pid == pid && child.parent == parent);
         let child = children.find(|child| !child.is_waited_for).ok_or(NO_CHILD)?;
         child.is_waited_for = child.is_over;
         Ok(child.is_over.then_some(pid))

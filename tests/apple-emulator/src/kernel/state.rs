@@ -1,7 +1,7 @@
 //! All that the kernel knows.
 
 use super::exceptions::Handler;
-use super::ports::{Kind, Port, PortId, Space};
+use super::ports::{Kind, Name, Port, PortId, Space};
 use super::sockets::End;
 use super::spawn::Program;
 use std::collections::{BTreeMap, VecDeque};
@@ -84,6 +84,13 @@ impl State {
 
     pub fn process(&mut self, index: usize) -> Result<&mut Inside, String> {
         self.processes.get_mut(index).ok_or_else(|| "there is no such process".to_owned())
+    }
+
+    /// From now on, a process will have the tasks of others under these names.
+    pub fn name_tasks(&mut self, index: usize, tasks: &[(i32, Name)]) {
+        if let Some(process) = self.processes.get_mut(index) {
+            process.space.tasks.extend(tasks.iter().copied());
+        }
     }
 
     /// The port of this kind, of which there is one.

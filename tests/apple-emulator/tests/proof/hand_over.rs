@@ -1,7 +1,6 @@
 //! Both sides of the hand-over, each executed, and the kernel between them.
 
 use crate::parties::{CLIENT, DUMPS, LONG, Party, Two, task, together, told, two};
-use crate::places::ARCHS;
 use crate::run::{Request, assert_equal};
 use crate::{expected, tasks};
 use apple_emulator::Arch;
@@ -75,10 +74,7 @@ const SYSTEMS: [System; 3] = [
 ];
 
 /// Hands over, crashes, and gives all back. Returns what the kernel heard.
-fn client(arch: Arch, two: (apple_emulator::kernel::Actor, apple_emulator::kernel::Process, u32), agreed: u32) -> Answer {
-    let (_actor, process, descriptor) = two;
-    let task = task(arch);
-    let mut party = Party::new(arch, process, &task);
+fn crash(party: &mut Party<'_>, arch: Arch, descriptor: u32, agreed: u32) -> Answer {
     let (outcome, client) = party.hand_over(descriptor, true, 10_000);
     assert_eq!(outcome, 0, "{}", party.sentence());
     for exception in TAKEN_OVER {
@@ -94,37 +90,74 @@ fn client(arch: Arch, two: (apple_emulator::kernel::Actor, apple_emulator::kerne
     answer
 }
 
-#[test]
-fn a_task_is_handed_over_and_its_crash_dumped_in_the_first_form_that_the_kernel_takes() {
-    for (arch, system) in ARCHS.iter().flat_map(|arch| SYSTEMS.iter().map(move |system| (*arch, system))) {
-        let Two { kernel, client: one, handler: other } = two();
+/// Serves until the process has gone. Returns its one dump.
+pub fn serve_one(party: &mut Party<'_>, descriptor: u32) -> Vec<u8> {
+    let (outcome, told) = party.serve(descriptor);
+    assert_eq!(outcome, 0, "{told:?}");
+    let [path] = told.try_into().unwrap();
+    assert!(path.starts_with(&format!("{DUMPS}/pending/")), "{path}");
+    party.assert_released("handler");
+    party.system.file(&path).unwrap().to_vec()
+}
+
+fn assert_answer(answer: &Answer, arch: Arch, system: &System) {
+    let (size, id, code, words) = answer.told().unwrap();
+    assert_eq!(code, NOT_HANDLED);
+    let (flavor, count) = registers(arch);
+    if system.has_state {
+        assert_eq!((size, id), (36 + 8 + 4 * count, if system.agreed == 5 { 2510 } else { 2507 }));
+        assert_eq!((words[0], words[1], &words[2..]), (flavor, count, &state(arch)[..]));
+    } else {
+        assert_eq!((size, id), (36, 2508));
+    }
+}
+
+/// Both processes execute the library, once for each system.
+fn assert_dumped(arch: Arch, systems: &[System]) {
+    let pairs = || systems.iter().map(|_| two()).collect::<Vec<_>>();
+    let (mut clients, mut handlers) = (Vec::new(), Vec::new());
+    for (system, Two { kernel, client, handler }) in systems.iter().zip(pairs()) {
         kernel.accept_behaviors(system.behaviors);
-        let (answer, dump) = together(
-            || client(arch, one, system.agreed),
-            || {
-                let (_actor, process, descriptor) = other;
-                let task = task(arch);
-                let mut party = Party::new(arch, process, &task);
-                party.system.make_directory("/");
-                let (outcome, told) = party.serve(descriptor);
-                assert_eq!(outcome, 0, "{told:?}");
-                let [path] = told.try_into().unwrap();
-                assert!(path.starts_with(&format!("{DUMPS}/pending/")), "{path}");
-                party.assert_released("handler");
-                assert_eq!((task.suspend_count(), task.suspensions()), (0, 1));
-                party.system.file(&path).unwrap().to_vec()
-            },
-        );
-        let (size, id, code, words) = answer.told().unwrap();
-        assert_eq!(code, NOT_HANDLED);
-        let (flavor, count) = registers(arch);
-        if system.has_state {
-            assert_eq!((size, id), (36 + 8 + 4 * count, if system.agreed == 5 { 2510 } else { 2507 }));
-            assert_eq!((words[0], words[1], &words[2..]), (flavor, count, &state(arch)[..]));
-        } else {
-            assert_eq!((size, id), (36, 2508));
-        }
+        clients.push(client);
+        handlers.push(handler);
+    }
+    let (answers, dumps) = together(
+        || {
+            let task = task(arch);
+            let mut party = None;
+            let both = clients.into_iter().zip(systems);
+            let crashes = both.map(|((_actor, process, descriptor), system)| {
+                let party = Party::again(&mut party, arch, process, &task);
+                crash(party, arch, descriptor, system.agreed)
+            });
+            crashes.collect::<Vec<_>>()
+        },
+        || {
+            let task = task(arch);
+            let mut party = None;
+            let dumps = handlers.into_iter().zip(1..).map(|((_actor, process, descriptor), number)| {
+                let party = Party::again(&mut party, arch, process, &task);
+                let dump = serve_one(party, descriptor);
+                assert_eq!((task.suspend_count(), task.suspensions()), (0, number));
+                dump
+            });
+            dumps.collect::<Vec<_>>()
+        },
+    );
+    for ((answer, dump), system) in answers.iter().zip(dumps).zip(systems) {
+        assert_answer(answer, arch, system);
         let expected = dump_of(arch, &abort(arch), (system.thread)(), system.has_state);
         assert_equal(&dump, &expected, &format!("{arch:?}, form {}", system.agreed));
     }
+}
+
+#[test]
+fn a_task_is_handed_over_and_its_crash_dumped_in_the_first_form_that_the_kernel_takes() {
+    assert_dumped(Arch::Arm64, &SYSTEMS);
+}
+
+#[test]
+fn a_task_of_an_intel_processor_is_handed_over_too() {
+    let [newest, _, oldest] = SYSTEMS;
+    assert_dumped(Arch::Amd64, &[newest, oldest]);
 }

@@ -16,6 +16,8 @@ mod imports;
 mod own_process;
 mod parties;
 mod places;
+mod played;
+mod refused_by_the_handler;
 mod run;
 mod tasks;
 mod trouble;

@@ -35,7 +35,22 @@ impl<'a> Party<'a> {
         let mut system = System::new(task, TASK);
         system.now = NOW;
         system.process = Some(process);
+        system.make_directory("/");
         Self { machine, system }
+    }
+
+    /// The same program as another process, if there is one already.
+    pub fn again<'p>(
+        party: &'p mut Option<Self>,
+        arch: Arch,
+        process: Process,
+        task: &'a SimTask,
+    ) -> &'p mut Self {
+        match party {
+            Some(before) => before.system.process = Some(process),
+            None => *party = Some(Self::new(arch, process, task)),
+        }
+        party.as_mut().unwrap()
     }
 
     pub fn process(&self) -> &Process {
@@ -107,11 +122,7 @@ pub fn two() -> Two {
     let client = kernel.process(CLIENT, &[]);
     let handler = kernel.process(HANDLER, &[(CLIENT, TASK)]);
     let (here, there) = kernel.connect(&client, &handler).unwrap();
-    Two {
-        client: (kernel.actor(), client, here),
-        handler: (kernel.actor(), handler, there),
-        kernel,
-    }
+    Two { client: (kernel.actor(), client, here), handler: (kernel.actor(), handler, there), kernel }
 }
 
 /// Runs both, each on its thread.

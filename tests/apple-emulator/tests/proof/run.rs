@@ -38,7 +38,8 @@ impl Told {
 
 impl Request {
     pub const CORE: Self = Self { core: true, memory: MemoryMode::Stacks, crash: None, told: Told::NOTHING };
-    pub const MINIDUMP: Self = Self { core: false, memory: MemoryMode::Stacks, crash: None, told: Told::NOTHING };
+    pub const MINIDUMP: Self =
+        Self { core: false, memory: MemoryMode::Stacks, crash: None, told: Told::NOTHING };
 
     /// `mdw_dump_options`.
     fn options(&self) -> Vec<u8> {
