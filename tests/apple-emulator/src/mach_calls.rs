@@ -78,7 +78,8 @@ fn task_for_pid(system: &mut System<'_>, guest: &Guest<'_>) -> Answer {
 fn pid_for_task(system: &mut System<'_>, guest: &Guest<'_>) -> Answer {
     let port = guest.argument32(0)?;
     let pid = if port == OWN_TASK { system.own_pid() } else { system.task.pid().cast_unsigned() };
-    if port != OWN_TASK && port != system.task_port {
+    let is_held = system.process.as_ref().is_none_or(|process| process.has(port));
+    if port != OWN_TASK && (port != system.task_port || !is_held) {
         return Ok(Err(KernReturn::FAILURE));
     }
     guest.write(guest.argument(1)?, &pid.to_le_bytes())?;

@@ -55,9 +55,11 @@ fn call(system: &mut System<'_>, process: &Process, name: &str, guest: &Guest<'_
         }
         "_posix_spawnp" => spawn(system, process, guest),
         "_waitpid" => wait(system, process, guest),
-        // A child is played by a test, which ends it.
-        "_kill" if guest.argument32(1)? == 9 => done,
-        "_read" | "_recv" | "_write" | "_send" | "_close" | "_ioctl" | "_fcntl"
+        "_kill" if guest.argument32(1)? == 9 => {
+            process.kill_child(guest.argument32(0)?.cast_signed());
+            done
+        }
+        "_read" | "_recv" | "_write" | "_send" | "_close" | "_ioctl" | "_fcntl" | "_shutdown"
             if process.has_descriptor(guest.argument32(0)?) =>
         {
             connection(system, process, name, guest)
@@ -87,6 +89,14 @@ fn connection(system: &mut System<'_>, process: &Process, name: &str, guest: &Gu
             Err(errno) => return Err(format!("closed with {errno}")),
         },
         "_fcntl" if guest.argument32(1)? == DUPLICATE => u64::from(process.duplicate(descriptor)?),
+        "_shutdown" => {
+            // SHUT_WR.
+            if guest.argument32(1)? != 1 {
+                return Err("another direction than to write".to_owned());
+            }
+            process.shut(descriptor);
+            0
+        }
         // FIOCLEX, and the like.
         _ => 0,
     };

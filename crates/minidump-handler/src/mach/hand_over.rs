@@ -80,6 +80,9 @@ pub fn hand_over(
     let told = pipe::take(pipe, deadline)?;
     let (secret, name) = told.split_first_chunk::<SECRET>().ok_or(HandOverError::Name)?;
     let name = CStr::from_bytes_with_nul(name).map_err(|_| HandOverError::Name)?;
+    if name.count_bytes() > MOST_NAME {
+        return Err(HandOverError::Name);
+    }
     let handler = sys::look_up(name)?;
     let taken_over = if exceptions { Some(super::take_over(&handler)?) } else { None };
     let previous = taken_over.as_ref().map(|taken| taken.previous().to_vec()).unwrap_or_default();

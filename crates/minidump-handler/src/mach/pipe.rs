@@ -39,6 +39,16 @@ pub fn is_readable(pipe: &impl AsFd) -> bool {
     wait(pipe, libc::POLLIN, Instant::now()).is_ok()
 }
 
+/// Waits for the other end to go, whatever it still says. `false` when it is there at `deadline`.
+pub fn ends(from: &mut (impl Read + AsFd), deadline: Instant) -> bool {
+    loop {
+        match fill(from, &mut [0], deadline) {
+            Ok(()) => {}
+            Err(error) => return error.kind() != io::ErrorKind::TimedOut,
+        }
+    }
+}
+
 fn fill(from: &mut (impl Read + AsFd), mut buffer: &mut [u8], deadline: Instant) -> io::Result<()> {
     while !buffer.is_empty() {
         wait(from, libc::POLLIN, deadline)?;
@@ -125,6 +135,16 @@ mod tests {
         let much = vec![7; 4 << 20];
         let written = put(&mut here, &much, Instant::now()).unwrap_err();
         assert_eq!(written.kind(), io::ErrorKind::TimedOut);
+    }
+
+    #[test]
+    fn an_end_is_waited_for_behind_what_nobody_reads() {
+        let (mut here, mut there) = pair();
+        here.write_all(b"late").unwrap();
+        assert!(!ends(&mut there, Instant::now()), "it is still there");
+        here.write_all(b"later").unwrap();
+        drop(here);
+        assert!(ends(&mut there, soon()));
     }
 
     #[test]

@@ -5,6 +5,7 @@ use super::hand_over::{Client, HandOverError, hand_over};
 use super::pipe;
 use super::serve::DONE;
 use std::io;
+use std::net::Shutdown;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
@@ -22,6 +23,8 @@ pub struct Protection {
     /// Gives the exceptions back before the handler goes.
     client: Option<Client>,
     pipe: Option<UnixStream>,
+    /// Each answer so far was that to the last question.
+    is_in_step: bool,
     handler: Child,
 }
 
@@ -36,7 +39,7 @@ impl Protection {
         let mut handler = handler.stdin(Stdio::from(OwnedFd::from(theirs))).spawn()?;
         let mut pipe = ours;
         match hand_over(&mut pipe, account, true, PATIENCE) {
-            Ok(client) => Ok(Self { client: Some(client), pipe: Some(pipe), handler }),
+            Ok(client) => Ok(Self { client: Some(client), pipe: Some(pipe), is_in_step: true, handler }),
             Err(error) => {
                 drop(pipe);
                 let _ = handler.kill();
@@ -50,11 +53,15 @@ impl Protection {
     /// process's own saw it. Returns where the dump is.
     ///
     /// # Errors
-    /// The handler has gone, does not answer, or could not write a dump.
+    /// The handler has gone, does not answer, or could not write a dump. One that did not answer is not asked again, but goes on
+    /// handling crashes.
     pub fn dump(&mut self, account: &Account) -> io::Result<PathBuf> {
-        let pipe = self.pipe.as_mut().ok_or(io::ErrorKind::NotConnected)?;
+        let pipe = self.pipe.as_mut().filter(|_| self.is_in_step).ok_or(io::ErrorKind::NotConnected)?;
+        // What comes too late would be taken for the answer to the next question.
+        self.is_in_step = false;
         pipe::put(pipe, &account.encode(), Instant::now() + PATIENCE)?;
         let answer = pipe::take(pipe, Instant::now() + DUMP_PATIENCE)?;
+        self.is_in_step = true;
         let (first, text) = answer.split_first().ok_or(io::ErrorKind::InvalidData)?;
         let text = String::from_utf8_lossy(text).into_owned();
         if *first == DONE { Ok(text.into()) } else { Err(io::Error::other(text)) }
@@ -64,8 +71,13 @@ impl Protection {
 impl Drop for Protection {
     fn drop(&mut self) {
         self.client = None;
-        // The handler ends with the connection.
-        self.pipe = None;
+        // The handler ends with the connection, whose other end goes with it.
+        let ended = self.pipe.take().is_some_and(|mut pipe| {
+            pipe.shutdown(Shutdown::Write).is_ok() && pipe::ends(&mut pipe, Instant::now() + PATIENCE)
+        });
+        if !ended {
+            let _ = self.handler.kill();
+        }
         let _ = self.handler.wait();
     }
 }

@@ -82,6 +82,26 @@ impl Process {
         self.kernel.with(|state| state.process(self.index).map_or(0, |inside| inside.pid))
     }
 
+    /// From now on, the task of process `pid` will be called `name` here.
+    pub fn name_task(&self, pid: i32, name: Name) {
+        self.kernel.with(|state| state.name_tasks(self.index, &[(pid, name)]));
+    }
+
+    /// What `child` inherits: who handles exceptions.
+    pub fn lend_handlers(&self, child: &Self) {
+        self.kernel.with(|state| {
+            let handlers = state.process(self.index).map(|inside| inside.handlers.clone());
+            if let (Ok(handlers), Ok(child)) = (handlers, state.process(child.index)) {
+                child.handlers = handlers;
+            }
+        });
+    }
+
+    /// Waits until an instant.
+    pub fn wait_until(&self, instant: u64) {
+        let _ = self.kernel.wait(Some(instant), |_| None::<()>);
+    }
+
     /// Makes the next call of function `name` fail with `code`.
     pub fn refuse(&self, name: &str, code: i32) {
         self.kernel.with(|state| {
@@ -120,9 +140,10 @@ impl Process {
         handler.port.map(|_| (handler.behavior, handler.flavor))
     }
 
-    /// Whether it has a right, or a dead name, called `name`.
+    /// Whether it has a right called `name`, to a port that lives.
     pub(crate) fn has(&self, name: Name) -> bool {
-        self.kernel.lock().entry(self.index, name).is_some()
+        let state = self.kernel.lock();
+        state.entry(self.index, name).is_some_and(|entry| state.is_alive(entry.port))
     }
 
     /// A right to a thread or a task, which the kernel gives.
@@ -304,9 +325,24 @@ impl Process {
         self.kernel.connect(self, self)
     }
 
+    /// How many descriptors of connections it has.
+    #[must_use]
+    pub fn open_descriptors(&self) -> usize {
+        self.kernel.lock().process(self.index).map_or(0, |inside| inside.descriptors.len())
+    }
+
     /// Whether `descriptor` is one of a connection.
     pub(crate) fn has_descriptor(&self, descriptor: u32) -> bool {
         self.kernel.lock().end_of(self.index, descriptor).is_some()
+    }
+
+    /// `shutdown(SHUT_WR)`.
+    pub(crate) fn shut(&self, descriptor: u32) {
+        self.kernel.with(|state| {
+            if let Some(end) = state.end_of(self.index, descriptor) {
+                state.shut(end);
+            }
+        });
     }
 
     /// Closes a descriptor.
@@ -374,6 +410,22 @@ impl Process {
     /// `posix_spawn`.
     pub(crate) fn spawn(&self, path: &str, descriptors: &[(u32, u32)]) -> Called<i32> {
         self.kernel.with(|state| state.spawn(self.index, path, descriptors))
+    }
+
+    /// `kill(SIGKILL)` of a child.
+    pub(crate) fn kill_child(&self, pid: i32) {
+        self.kernel.with(|state| state.kill_child(self.index, pid));
+    }
+
+    /// Waits until it is killed, at most until `instant`, and tells whether it was. Whoever plays it has to end it then.
+    ///
+    /// # Errors
+    /// When everybody waits for what nobody does.
+    pub fn is_killed_before(&self, instant: u64) -> Result<bool, String> {
+        let killed = self.kernel.wait(Some(instant), |state| {
+            state.process(self.index).ok().filter(|inside| inside.is_killed).map(|_| ())
+        });
+        killed.map(|killed| killed.is_some())
     }
 
     /// `waitpid`: waits until the child has ended. An error is an `errno`.

@@ -23,6 +23,8 @@ pub struct End {
     incoming: VecDeque<u8>,
     /// Descriptors that stand for it.
     descriptors: u32,
+    /// It writes no more.
+    is_shut: bool,
 }
 
 impl State {
@@ -30,7 +32,7 @@ impl State {
     pub fn new_connection(&mut self) -> (usize, usize) {
         let (one, other) = (self.ends.len(), self.ends.len() + 1);
         for peer in [other, one] {
-            self.ends.push(End { peer, incoming: VecDeque::new(), descriptors: 0 });
+            self.ends.push(End { peer, incoming: VecDeque::new(), descriptors: 0, is_shut: false });
         }
         (one, other)
     }
@@ -62,13 +64,25 @@ impl State {
         self.ends.get(end).is_some_and(|end| end.descriptors > 0)
     }
 
+    /// Whether something can still come from it.
+    fn writes(&self, end: usize) -> bool {
+        self.is_open(end) && self.ends.get(end).is_some_and(|end| !end.is_shut)
+    }
+
+    /// `shutdown` of the direction in which it writes.
+    pub fn shut(&mut self, end: usize) {
+        if let Some(end) = self.ends.get_mut(end) {
+            end.is_shut = true;
+        }
+    }
+
     /// What of `events` there is.
     pub fn poll(&self, end: usize, events: u16) -> u16 {
         let Some(own) = self.ends.get(end) else { return 0 };
-        let is_open = self.is_open(own.peer);
+        let (is_open, writes) = (self.is_open(own.peer), self.writes(own.peer));
         let room = self.ends.get(own.peer).map_or(0, |peer| MOST_WAITING - peer.incoming.len());
         let mut found = 0;
-        if !own.incoming.is_empty() || !is_open {
+        if !own.incoming.is_empty() || !writes {
             found |= IN;
         }
         if room >= LOW_WATER || !is_open {
@@ -79,7 +93,7 @@ impl State {
 
     /// At most `most` bytes; `None` when there are none yet.
     pub fn read(&mut self, end: usize, most: usize) -> Option<Vec<u8>> {
-        let is_open = self.ends.get(end).is_some_and(|own| self.is_open(own.peer));
+        let is_open = self.ends.get(end).is_some_and(|own| self.writes(own.peer));
         let own = self.ends.get_mut(end)?;
         if own.incoming.is_empty() && is_open {
             return None;

@@ -79,6 +79,14 @@ impl State {
         self.processes.len() - 1
     }
 
+    /// Kills a child.
+    pub fn kill_child(&mut self, parent: usize, pid: i32) {
+        let mut children = self.processes.iter_mut().filter(|child| child.pid == pid);
+        if let Some(child) = children.find(|child| child.parent == parent) {
+            child.is_killed = true;
+        }
+    }
+
     /// A child of `parent` that has ended: its id. `Err` when there is no such child.
     pub fn reap(&mut self, parent: usize, pid: i32) -> Result<Option<i32>, i32> {
         let mut children =

@@ -21,6 +21,8 @@ pub struct Inside {
     pub refusals: VecDeque<(String, i32)>,
     /// It has ended.
     pub is_over: bool,
+    /// It has been killed, and has not ended yet.
+    pub is_killed: bool,
     /// Its parent knows that it has ended.
     pub is_waited_for: bool,
 }

@@ -9,6 +9,7 @@
 )]
 
 mod contents;
+mod exceptions;
 mod expected;
 mod faults;
 mod hand_over;
@@ -17,6 +18,8 @@ mod own_process;
 mod parties;
 mod places;
 mod played;
+mod protection;
+mod refused_by_the_client;
 mod refused_by_the_handler;
 mod run;
 mod tasks;

@@ -3,9 +3,9 @@
 use crate::places::{emulator, hand_over_library};
 use crate::run::{NOW, TASK, Told, assert_released};
 use crate::tasks;
-use apple_emulator::kernel::{Actor, Kernel, Process};
+use apple_emulator::kernel::{Actor, Kernel, Name, Process};
 use apple_emulator::{Arch, Machine, System};
-use minidump_mach::sim::SimTask;
+use minidump_mach::sim::{SimBuilder, SimTask, SimThread, SyntheticImage};
 
 /// Process ids.
 pub const CLIENT: i32 = 4242;
@@ -22,6 +22,21 @@ pub fn task(arch: Arch) -> SimTask {
     tasks::builder(arch).pid(CLIENT).build().unwrap()
 }
 
+/// A task with one thread and little else, of which dumps are quick.
+pub fn small(arch: Arch) -> SimBuilder {
+    const STACK: u64 = 0x1_7000_0000;
+    let program = SyntheticImage::executable("/usr/local/bin/small").uuid([0xab; 16]);
+    SimTask::builder(tasks::sim_arch(arch))
+        .image(&program, tasks::PROGRAM)
+        .stack(STACK, 0x8000)
+        .thread(SimThread::new(tasks::id(0)).with_handle(STACK + 0x7000))
+        .pid(CLIENT)
+}
+
+pub fn small_task(arch: Arch) -> SimTask {
+    small(arch).build().unwrap()
+}
+
 /// An emulated program among others.
 pub struct Party<'a> {
     pub machine: Machine,
@@ -31,8 +46,13 @@ pub struct Party<'a> {
 impl<'a> Party<'a> {
     /// `process` executes the library; `task` is what it can look at when it has the right to it.
     pub fn new(arch: Arch, process: Process, task: &'a SimTask) -> Self {
+        Self::of_task(arch, process, task, TASK)
+    }
+
+    /// As `new`, where the task's port is called `name`.
+    pub fn of_task(arch: Arch, process: Process, task: &'a SimTask, name: Name) -> Self {
         let machine = Machine::new(&emulator(), &hand_over_library(arch)).unwrap();
-        let mut system = System::new(task, TASK);
+        let mut system = System::new(task, name);
         system.now = NOW;
         system.process = Some(process);
         system.make_directory("/");
@@ -81,8 +101,22 @@ impl<'a> Party<'a> {
 
     /// `hand_over`: what came of it, and the client if one did.
     pub fn hand_over(&mut self, descriptor: u32, exceptions: bool, patience_ms: u64) -> (i32, u64) {
-        let account = account();
-        let (bytes, place) = (self.place(&account), self.place(&[0; 8]));
+        self.hand_over_with(&account(), (descriptor, exceptions, patience_ms))
+    }
+
+    /// As `hand_over` without exceptions, with an annotation of so many bytes.
+    pub fn hand_over_much(&mut self, descriptor: u32, size: usize, patience_ms: u64) -> (i32, u64) {
+        let annotation = [b"much\0".as_slice(), &vec![b'x'; size]].concat();
+        let account = account_and(None, &annotation);
+        self.hand_over_with(&account, (descriptor, false, patience_ms))
+    }
+
+    fn hand_over_with(
+        &mut self,
+        account: &[u8],
+        (descriptor, exceptions, patience_ms): (u32, bool, u64),
+    ) -> (i32, u64) {
+        let (bytes, place) = (self.place(account), self.place(&[0; 8]));
         let size = account.len() as u64;
         let arguments = [descriptor.into(), bytes, size, exceptions.into(), patience_ms, place];
         let outcome = self.call("test_hand_over", &arguments);
@@ -143,7 +177,7 @@ pub fn told() -> Told {
     Told {
         executable: Some(b"/Applications/Example.app/Contents/MacOS/Example".to_vec()),
         bundle_version: Some("7.2.1".into()),
-        annotations: vec![("channel".into(), "beta".into())],
+        annotations: vec![("channel".into(), "beta".into()), ("empty".into(), String::new())],
     }
 }
 
@@ -163,6 +197,10 @@ pub fn account() -> Vec<u8> {
 
 /// An account of thread 1 with an exception: type and codes.
 pub fn account_of(exception: Option<(u32, [u64; 2])>) -> Vec<u8> {
+    account_and(exception, b"")
+}
+
+fn account_and(exception: Option<(u32, [u64; 2])>, annotation: &[u8]) -> Vec<u8> {
     let Told { executable, bundle_version, annotations } = told();
     let mut fields = Vec::new();
     field(&mut fields, 8, &tasks::id(1).to_le_bytes());
@@ -175,6 +213,9 @@ pub fn account_of(exception: Option<(u32, [u64; 2])>) -> Vec<u8> {
     field(&mut fields, 12, bundle_version.unwrap().as_bytes());
     for (key, value) in annotations {
         field(&mut fields, 5, format!("{key}\0{value}").as_bytes());
+    }
+    if !annotation.is_empty() {
+        field(&mut fields, 5, annotation);
     }
     let mut message = b"MDWH\x01\0".to_vec();
     message.extend(if exception.is_some() { 1_u16 } else { 2 }.to_le_bytes());

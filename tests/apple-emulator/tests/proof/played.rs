@@ -5,6 +5,7 @@ use apple_emulator::kernel::{Delivered, Name, Process};
 
 /// MACH_MSG_TYPE_*.
 pub const MOVE_RECEIVE: u32 = 16;
+pub const MOVE_SEND_ONCE: u32 = 18;
 pub const COPY_SEND: u32 = 19;
 pub const MAKE_SEND_ONCE: u32 = 21;
 /// The own task, in each process.
