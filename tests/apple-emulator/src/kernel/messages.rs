@@ -51,7 +51,7 @@ pub struct Message {
 }
 
 /// A message that was received.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub struct Delivered {
     /// The message with its trailer.
     pub bytes: Vec<u8>,
@@ -167,11 +167,8 @@ impl State {
         name: Name,
         disposition: u32,
     ) -> Result<Option<(PortId, Right)>, i32> {
-        if name == NULL {
-            // Told apart from a dead one by the name that stays where it is.
-            return Ok(None);
-        }
-        if name == DEAD {
+        if name == NULL || name == DEAD {
+            // Told apart by the name, which stays where it is.
             return Ok(None);
         }
         self.take(process, name, disposition).map_err(|()| code::SEND_INVALID_RIGHT)

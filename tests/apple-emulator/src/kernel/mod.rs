@@ -11,6 +11,8 @@ mod process;
 mod sockets;
 mod spawn;
 mod state;
+#[cfg(test)]
+mod tests;
 
 pub use exceptions::{Answer, Raised};
 pub use messages::{Audit, Delivered};

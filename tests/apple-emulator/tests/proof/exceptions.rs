@@ -182,10 +182,12 @@ struct Before {
     heard: u32,
     /// The registers that the thread goes on with.
     has_new_state: bool,
+    /// A call that is refused to the handler, and with what.
+    refuse: Option<(&'static str, i32)>,
 }
 
 const fn before(about: &'static str, form: u32, acts: fn(&Process, Name), heard: u32) -> Before {
-    Before { about, form, acts, heard, has_new_state: false }
+    Before { about, form, acts, heard, has_new_state: false, refuse: None }
 }
 
 /// The next exception, as words, and where its answer goes.
@@ -211,6 +213,14 @@ fn give_back(process: &Process, words: &[u32]) {
         assert_eq!(words[9 + index * 3], 17 << 16);
         process.deallocate(words[7 + index * 3]).unwrap();
     }
+}
+
+/// All calls of a kind.
+const ALWAYS: usize = 1000;
+
+fn hears_nothing(process: &Process, port: Name) {
+    let came = process.receive(port, 8192, 60 * SECOND).unwrap();
+    assert_eq!(came.map(|came| words(&came.bytes)), Err(0x1000_4003));
 }
 
 const NEW_STATE: [u32; 68] = [0x1234_5678; 68];
@@ -297,6 +307,18 @@ const BEFORE: &[Before] = &[
         NOT_HANDLED,
     ),
     before("goes away", PROTECTED, |process, port| process.destroy_receive(port).unwrap(), NOT_HANDLED),
+    Before {
+        refuse: Some(("_mach_port_allocate", 3)),
+        ..before("cannot be asked, for want of a port", PROTECTED, hears_nothing, NOT_HANDLED)
+    },
+    Before {
+        refuse: Some(("_task_threads", 5)),
+        ..before("wants a right to a thread that is not found", DEFAULT, hears_nothing, NOT_HANDLED)
+    },
+    Before {
+        refuse: Some(("_thread_info", 4)),
+        ..before("wants a right to a thread that has gone", DEFAULT, hears_nothing, NOT_HANDLED)
+    },
     before(
         "answers with what is no answer, and with a right",
         PROTECTED,
@@ -385,6 +407,9 @@ fn handlers_from_before_are_told_in_their_form_and_answered_for() {
                 let party = Party::again(&mut party, arch, process, &task);
                 // No right to the task without need: no dump either, which is not what this is about.
                 party.system.refuses = !matches!(before.form, DEFAULT | STATE_IDENTITY);
+                if let Some((call, code)) = before.refuse {
+                    (0..ALWAYS).for_each(|_| party.process().refuse(call, code));
+                }
                 let (outcome, told) = party.serve(at);
                 assert_eq!(outcome, 0, "{}: {told:?}", before.about);
                 party.assert_released(before.about);

@@ -104,11 +104,9 @@ impl<'a> Party<'a> {
         self.hand_over_with(&account(), (descriptor, exceptions, patience_ms))
     }
 
-    /// As `hand_over` without exceptions, with an annotation of so many bytes.
-    pub fn hand_over_much(&mut self, descriptor: u32, size: usize, patience_ms: u64) -> (i32, u64) {
-        let annotation = [b"much\0".as_slice(), &vec![b'x'; size]].concat();
-        let account = account_and(None, &annotation);
-        self.hand_over_with(&account, (descriptor, false, patience_ms))
+    /// As `hand_over` without exceptions, with so many more annotations of 1000 bytes.
+    pub fn hand_over_much(&mut self, descriptor: u32, more: usize, patience_ms: u64) -> (i32, u64) {
+        self.hand_over_with(&account_and(None, more), (descriptor, false, patience_ms))
     }
 
     fn hand_over_with(
@@ -197,10 +195,10 @@ pub fn account() -> Vec<u8> {
 
 /// An account of thread 1 with an exception: type and codes.
 pub fn account_of(exception: Option<(u32, [u64; 2])>) -> Vec<u8> {
-    account_and(exception, b"")
+    account_and(exception, 0)
 }
 
-fn account_and(exception: Option<(u32, [u64; 2])>, annotation: &[u8]) -> Vec<u8> {
+fn account_and(exception: Option<(u32, [u64; 2])>, more: usize) -> Vec<u8> {
     let Told { executable, bundle_version, annotations } = told();
     let mut fields = Vec::new();
     field(&mut fields, 8, &tasks::id(1).to_le_bytes());
@@ -214,8 +212,8 @@ fn account_and(exception: Option<(u32, [u64; 2])>, annotation: &[u8]) -> Vec<u8>
     for (key, value) in annotations {
         field(&mut fields, 5, format!("{key}\0{value}").as_bytes());
     }
-    if !annotation.is_empty() {
-        field(&mut fields, 5, annotation);
+    for number in 0..more {
+        field(&mut fields, 5, format!("{number}\0{}", "x".repeat(1000)).as_bytes());
     }
     let mut message = b"MDWH\x01\0".to_vec();
     message.extend(if exception.is_some() { 1_u16 } else { 2 }.to_le_bytes());
