@@ -2,6 +2,7 @@
 
 use super::apple::is_apple;
 use super::model::{Access, Address, AppleThread, Crash, Fault, Sender};
+use super::reason::reason;
 use minidump::system_info::{Cpu, Os};
 use minidump::{MinidumpException, MinidumpSystemInfo};
 use std::collections::HashMap;
@@ -32,7 +33,7 @@ pub fn crash(
     let crashed = record.exception_code != DUMP_REQUESTED && !simulated;
     let mut crash = Crash {
         crashed,
-        reason: Some(exception.get_crash_reason(system.os, system.cpu).to_string()),
+        reason: Some(reason(&exception.raw, system.os, system.cpu)),
         address: crashed.then(|| Address(exception.get_crash_address(system.os, system.cpu))),
         thread: Some(exception.get_crashing_thread_id()),
         ..Crash::default()

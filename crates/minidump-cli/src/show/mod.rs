@@ -13,6 +13,7 @@ mod other_stack;
 mod quiet;
 mod raw_dump;
 mod read;
+mod reason;
 mod registers;
 mod render;
 mod symbols;
