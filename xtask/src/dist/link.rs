@@ -3,6 +3,9 @@
 //! A toolchain that has the target also has what every program starts with, musl, and an unwinder. Where the standard
 //! library is built from source, they come from Debian's packages: `rcrt1.o` and `libc.a` from `musl-dev`, the unwinder
 //! from gcc's `libgcc_eh.a`. That one was built for glibc; `musl_gaps.c` has what it misses in musl.
+//!
+//! The linker is LLVM's, which takes functions of the same code for one, and packs the list of what has to be adjusted to the
+//! load address, which `start.c` unpacks: together a hundred kilobytes.
 
 use crate::{
     cross, setup,
@@ -31,37 +34,64 @@ const WANTED: [&str; 7] = [
     "gettid",
 ];
 
+/// Where the program begins (`start.c`), and how its list of addresses is packed; equal functions are one.
+const SMALLER: [&str; 5] =
+    ["-fuse-ld=lld", "-Wl,-e,start_packed", "-Wl,-z,pack-relative-relocs", "-Wl,--icf=all", "-Wl,-O2"];
+
 /// Arguments for rustc that link the program.
 pub fn arguments() -> Outcome<Vec<String>> {
     setup::musl_compiler()?;
-    let unwinder = unwinder()?;
+    let folder = cross::folder().join("musl");
+    fs::create_dir_all(&folder).doing(format_args!("could not create {}", folder.display()))?;
+    unwinder(&folder)?;
+    linker(&folder)?;
     let link = |argument: String| format!("-Clink-arg={argument}");
     let mut arguments = vec!["-Clink-self-contained=no".to_owned(), "-Clinker=gcc".to_owned()];
-    arguments.push(format!("-Lnative={}", unwinder.display()));
+    arguments.push(format!("-Lnative={}", folder.display()));
     arguments.push(format!("-Lnative={MUSL}"));
     arguments.push(link("-nostartfiles".to_owned()));
     arguments.extend(START.iter().map(|object| link(format!("{MUSL}/{object}"))));
+    arguments.push(link(compiled("start", &folder)?.display().to_string()));
+    arguments.push(link(format!("-B{}", folder.display())));
+    arguments.extend(SMALLER.map(|argument| link(argument.to_owned())));
     arguments.extend(WANTED.iter().map(|function| link(format!("-Wl,-u,{function}"))));
-    // What is still not there is a null pointer, not a question to a dynamic linker.
-    arguments.push(link("-Wl,-z,nodynamic-undefined-weak".to_owned()));
     // Once more, for what the objects above need. The search goes back to shared libraries before these arguments.
     arguments.extend(["-Wl,-Bstatic", "-lunwind", "-lc"].map(|argument| link(argument.to_owned())));
     Ok(arguments)
 }
 
-/// Makes the `libunwind.a` that the standard library asks for, and returns the folder that it is in.
-fn unwinder() -> Outcome<PathBuf> {
-    let folder = cross::folder().join("musl");
-    fs::create_dir_all(&folder).doing(format_args!("could not create {}", folder.display()))?;
-    let (gaps, library) = (folder.join("musl_gaps.o"), folder.join("libunwind.a"));
+/// Puts LLVM's linker into `folder` by the name that gcc looks for.
+fn linker(folder: &Path) -> Outcome {
+    let versions = (14..40).rev().map(|version| format!("ld.lld-{version}"));
+    let find =
+        || std::iter::once("ld.lld".to_owned()).chain(versions.clone()).find_map(|name| shell::find(&name));
+    if find().is_none() {
+        setup::lld()?;
+    }
+    let found = find().ok_or("LLVM's linker was installed, but there is no ld.lld")?;
+    let name = folder.join("ld.lld");
+    let _ = fs::remove_file(&name);
+    std::os::unix::fs::symlink(&found, &name).doing(format_args!("could not link {}", name.display()))
+}
+
+/// Compiles one of the files in C here.
+fn compiled(name: &str, folder: &Path) -> Outcome<PathBuf> {
+    let object = folder.join(format!("{name}.o"));
     let mut compiler = shell::program("x86_64-linux-musl-gcc");
-    compiler.args(["-Os", "-fPIC", "-ffunction-sections", "-Wall", "-Wextra", "-Werror", "-c"]);
-    shell::run(compiler.arg("xtask/src/dist/musl_gaps.c").arg("-o").arg(&gaps))?;
+    compiler.args(["-Os", "-fPIC", "-ffunction-sections", "-fno-stack-protector"]);
+    compiler.args(["-Wall", "-Wextra", "-Werror", "-c"]).arg(format!("xtask/src/dist/{name}.c"));
+    shell::run(compiler.arg("-o").arg(&object))?;
+    Ok(object)
+}
+
+/// Makes the `libunwind.a` that the standard library asks for in `folder`.
+fn unwinder(folder: &Path) -> Outcome {
+    let library = folder.join("libunwind.a");
+    let gaps = compiled("musl_gaps", folder)?;
     let found = shell::answer(Command::new("gcc").arg("-print-file-name=libgcc_eh.a")).unwrap_or_default();
     let of_gcc = Path::new(found.trim());
     fs::read(of_gcc)
         .and_then(|archive| fs::write(&library, archive))
         .doing(format_args!("could not copy gcc's unwinder {}", of_gcc.display()))?;
-    shell::run(shell::program("ar").arg("r").arg(&library).arg(&gaps))?;
-    Ok(folder)
+    shell::run(shell::program("ar").arg("r").arg(&library).arg(&gaps))
 }
