@@ -6,6 +6,7 @@
 
 mod cfi;
 mod compact_unwind;
+mod compressed_section;
 mod expression;
 mod files;
 mod lines;

@@ -1,5 +1,6 @@
 //! An ELF or Mach-O file, of which only the parts asked for are read.
 
+use super::compressed_section::decompressed;
 use super::files::{is_plain_name, open_regular};
 use super::slice::{Slice, slices};
 use super::table::Symbol;
@@ -181,7 +182,7 @@ impl ObjectFile {
     pub fn section(&self, name: &str) -> Option<(u64, Section)> {
         let file = self.file()?;
         let section = file.section_by_name(name)?;
-        let contents = section.uncompressed_data().ok()?;
+        let contents = decompressed(section.compressed_data().ok()?)?;
         Some((section.address(), Section::new(Arc::from(contents.as_ref()), self.endian())))
     }
 
