@@ -4,6 +4,7 @@
 //! Time passes only while all of them wait: then it is the earliest end of a wait. So nothing depends on how fast
 //! this host is.
 
+mod descriptors;
 mod exceptions;
 mod messages;
 mod ports;
@@ -54,7 +55,7 @@ pub(crate) mod code {
 }
 
 /// Longest that this host may take between two changes: more means that the emulation hangs.
-const HANGS: Duration = Duration::from_secs(120);
+const HANGS: Duration = Duration::from_secs(300);
 
 /// A computer with several processes.
 #[derive(Debug, Clone)]

@@ -13,6 +13,7 @@ mod exceptions;
 mod expected;
 mod faults;
 mod hand_over;
+mod handlers_from_before;
 mod imports;
 mod own_process;
 mod parties;
