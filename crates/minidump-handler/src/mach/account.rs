@@ -24,7 +24,7 @@ const MOST_ANNOTATIONS: usize = 256;
 /// What a crashing process says of itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Account {
-    /// `thread_id` of the thread that crashed, or that asks.
+    /// `thread_id` of the thread that crashed, or that asks; 0 when the process does not know it.
     pub thread_id: u64,
     /// Type (`EXC_*`) and codes, at most two; `None` when the process did not crash.
     pub exception: Option<(i32, Vec<u64>)>,

@@ -65,12 +65,12 @@ pub fn dump_crashed(
         states: states.into_iter().collect(),
     };
     if crashed.is_process {
-        return write(process, &process.account, crash, options, store);
+        return write(process, &process.account, Some(crash), options, store);
     }
     // Of a child only the parent's account is known, of which the versions and annotations are the child's, too, unless it runs
     // another program.
     let account = Account { executable: PathBuf::new(), ..process.account.clone() };
-    write_task(crashed.task, None, &account, crash, options, store)
+    write_task(crashed.task, None, &account, Some(crash), options, store)
 }
 
 /// Dumps a process whose `account` came over the pipe: of a crash that it handles itself, or for no crash at all. Returns where
@@ -93,13 +93,15 @@ pub fn dump_on_demand(
     let states = states.map(|state| RawState { flavor: state.flavor, words: state.words.clone() });
     let crash =
         MachCrash { thread: CrashedThread::Id(account.thread_id), exception, states: states.collect() };
-    write(process, account, crash, options, store)
+    // With nothing known, the dump is about the main thread, and not about one that there is not.
+    let is_known = account.thread_id != 0 || crash.exception.is_some() || !crash.states.is_empty();
+    write(process, account, is_known.then_some(crash), options, store)
 }
 
 fn write(
     process: &Received,
     account: &Account,
-    crash: MachCrash,
+    crash: Option<MachCrash>,
     options: &DumpOptions,
     store: &Store,
 ) -> Result<PathBuf, DumpError> {
@@ -110,7 +112,7 @@ fn write_task(
     task: Port,
     pid: Option<i32>,
     account: &Account,
-    crash: MachCrash,
+    crash: Option<MachCrash>,
     options: &DumpOptions,
     store: &Store,
 ) -> Result<PathBuf, DumpError> {
@@ -119,13 +121,13 @@ fn write_task(
     if let Some(reason) = &account.reason {
         options.annotations.push(("reason".into(), reason.clone()));
     }
-    let mut metadata = metadata(pid, account, &crash, &options);
+    let mut metadata = metadata(pid, account, crash.as_ref(), &options);
     let mut dump = store.begin_with(&metadata)?;
     let mut details = TaskDetails::default();
     details.executable =
         Some(account.executable.as_os_str().as_bytes().to_vec()).filter(|path| !path.is_empty());
     details.bundle_version = Some(account.bundle_version.clone()).filter(|version| !version.is_empty());
-    details.crash = Some(crash);
+    details.crash = crash;
     match dump_task(task, &details, &options, &mut dump) {
         Ok(report) => {
             report.soft_errors.iter().for_each(|error: &SoftError| metadata.note(error));
@@ -137,14 +139,19 @@ fn write_task(
     }
 }
 
-fn metadata(pid: Option<i32>, account: &Account, crash: &MachCrash, options: &DumpOptions) -> Metadata {
+fn metadata(
+    pid: Option<i32>,
+    account: &Account,
+    crash: Option<&MachCrash>,
+    options: &DumpOptions,
+) -> Metadata {
     let executable = account.executable.to_string_lossy().into_owned();
     let mut metadata = Metadata::now(if executable.is_empty() { "child" } else { &executable });
     metadata.executable = executable;
     metadata.pid = pid.and_then(|pid| u32::try_from(pid).ok());
     metadata.source = "handler".into();
     metadata.annotations = options.annotations.iter().cloned().collect();
-    metadata.reason = match crash.exception {
+    metadata.reason = match crash.and_then(|crash| crash.exception) {
         Some(exception) => {
             let [first, second] = exception.codes;
             let number = usize::try_from(exception.kind).ok().and_then(|kind| NAMES.get(kind));

@@ -2,7 +2,8 @@
 
 use crate::hand_over::{CODES, CRASH, NOT_HANDLED, registers};
 use crate::parties::{
-    CLIENT, HANDLER, LONG, Party, Two, account, account_of, small_task, together, told, two,
+    CLIENT, HANDLER, LONG, Party, Two, account, account_of, account_of_nobody, small_task, together, told,
+    two,
 };
 use crate::places::ARCHS;
 use crate::played::{
@@ -238,6 +239,18 @@ fn a_process_is_dumped_when_it_asks_and_hears_where_the_dump_is() {
     let exception = Some(MachException { kind: 1, codes: [1, 0x10] });
     let crash = MachCrash { thread: CrashedThread::Id(tasks::id(1)), exception, states: Vec::new() };
     assert_equal(&dumps[0], &dump_of(arch, crash), "on demand");
+}
+
+#[test]
+fn a_process_that_does_not_know_which_thread_asks_is_dumped_for_its_main_thread() {
+    let arch = Arch::Arm64;
+    let (answer, served, dumps) = serve(arch, |_| {}, |process, at| ask(process, at, &account_of_nobody()));
+    assert_eq!((served.0, answer), (0, format!("+{}", served.1[0])));
+    let request = Request { told: told(), ..Request::MINIDUMP };
+    let (snapshot, expected) = expected::file(&small_task(arch), &request);
+    let ids: Vec<u64> = snapshot.threads.iter().map(|thread| thread.apple.as_ref().unwrap().id).collect();
+    assert_eq!(ids, [tasks::id(0)]);
+    assert_equal(&dumps[0], &expected, "asked for by nobody");
 }
 
 #[test]

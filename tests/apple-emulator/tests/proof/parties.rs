@@ -25,11 +25,14 @@ pub fn task(arch: Arch) -> SimTask {
 /// A task with one thread and little else, of which dumps are quick.
 pub fn small(arch: Arch) -> SimBuilder {
     const STACK: u64 = 0x1_7000_0000;
+    const SIZE: u64 = 0x8_0000;
     let program = SyntheticImage::executable("/usr/local/bin/small").uuid([0xab; 16]);
+    let thread =
+        SimThread::new(tasks::id(0)).with_cpu(&tasks::cpu(arch, 0)).with_handle(STACK + SIZE - 0x200);
     SimTask::builder(tasks::sim_arch(arch))
-        .image(&program, tasks::PROGRAM)
-        .stack(STACK, 0x8000)
-        .thread(SimThread::new(tasks::id(0)).with_handle(STACK + 0x7000))
+        .image(&program.code(&tasks::code(arch)), tasks::PROGRAM)
+        .stack(STACK, SIZE)
+        .thread(thread)
         .pid(CLIENT)
 }
 
@@ -191,6 +194,14 @@ fn field(message: &mut Vec<u8>, tag: u16, bytes: &[u8]) {
 /// An account as docs/handler-protocol.md describes it: of thread 1, which did not crash.
 pub fn account() -> Vec<u8> {
     account_of(None)
+}
+
+/// An account that does not tell the thread.
+pub fn account_of_nobody() -> Vec<u8> {
+    let mut account = account();
+    // The first field is the thread's id.
+    account[24..32].fill(0);
+    account
 }
 
 /// An account of thread 1 with an exception: type and codes.

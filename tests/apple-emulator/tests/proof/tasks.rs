@@ -32,7 +32,7 @@ fn stack(index: u64) -> u64 {
     STACKS + index * 0x10_0000
 }
 
-fn cpu(arch: Arch, index: u64) -> CpuState {
+pub fn cpu(arch: Arch, index: u64) -> CpuState {
     let (pc, sp) = (PROGRAM + 0x2000 + index * 0x40, stack(index) + STACK_SIZE - 0x1000);
     let fp = sp + 0x20;
     match arch {
@@ -55,7 +55,7 @@ fn cpu(arch: Arch, index: u64) -> CpuState {
 }
 
 /// The code that all threads are in: a system call at the instruction of each.
-fn code(arch: Arch) -> Vec<u8> {
+pub fn code(arch: Arch) -> Vec<u8> {
     match arch {
         Arch::Arm64 => [0xd4_00_10_01_u32, 0xd6_5f_03_c0]
             .into_iter()
