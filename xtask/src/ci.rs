@@ -31,6 +31,7 @@ const CHECKS: &[(&str, Check)] = &[
     ("instructions", instructions),
     ("deny", deny::check),
     ("tools", tools),
+    ("foreign", foreign_host),
     ("apple", apple::check),
     ("test", tests),
 ];
@@ -116,9 +117,12 @@ fn clippy() -> Outcome {
     // Its tests need an emulator, so the workspace does without them.
     let emulated = ["clippy", "--package", "apple-emulator", "--features", "proof"];
     let emulator = shell::run(shell::cargo().args(emulated).args(strict));
+    // Nor is there a foreign host for these.
+    let foreign = ["clippy", "--package", "foreign-host", "--features", "proof"];
+    let foreign = shell::run(shell::cargo().args(foreign).args(strict));
     let peer = shell::run(peer::cargo("clippy").args(strict));
     let minidumper = shell::run(minidumper::cargo("clippy").args(strict));
-    workspace.and(emulator).and(peer).and(minidumper)
+    workspace.and(emulator).and(foreign).and(peer).and(minidumper)
 }
 
 fn documentation() -> Outcome {
@@ -171,6 +175,16 @@ fn libraries_for_macos() -> Outcome {
 
 #[cfg(not(target_os = "linux"))]
 fn libraries_for_macos() -> Outcome {
+    Ok(())
+}
+
+#[cfg(target_os = "linux")]
+fn foreign_host() -> Outcome {
+    crate::foreign_host::check()
+}
+
+#[cfg(not(target_os = "linux"))]
+fn foreign_host() -> Outcome {
     Ok(())
 }
 

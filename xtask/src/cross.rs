@@ -24,15 +24,22 @@ struct Case {
     links: bool,
 }
 
-/// Model and formats know no operating system, and the writer has a back end for systems it cannot dump yet.
+/// Model and formats know no operating system, and the writer has a back end for systems it cannot dump yet, whose dumps it reads
+/// all the same.
 const EVERYWHERE: &[&str] = &["minidump-snapshot", "minidump-formats", "minidump-writer"];
+/// What reads and converts dumps on any system, and runs there ([`foreign_host`](crate::foreign_host)).
+const PROGRAM: &[&str] = &["minidump-cli"];
 /// Where the program and the libraries for C are linked, too.
 const ALL: &[&str] =
     &["minidump-writer", "minidump-handler", "minidump-record", "minidump-capi", "minidump-cli"];
 
+/// Windows, with tools that other systems have.
+const WINDOWS: &str = "x86_64-pc-windows-gnu";
+
 /// That for musl on Linux is not here: [`dist`](crate::dist) makes the program of it.
 const CASES: &[Case] = &[
-    Case { target: "x86_64-pc-windows-gnu", packages: EVERYWHERE, links: false },
+    Case { target: "aarch64-unknown-linux-gnu", packages: EVERYWHERE, links: false },
+    Case { target: WINDOWS, packages: PROGRAM, links: true },
     Case { target: "aarch64-apple-darwin", packages: ALL, links: true },
     Case { target: "x86_64-apple-darwin", packages: ALL, links: true },
 ];
@@ -55,6 +62,13 @@ pub fn check() -> Outcome {
     } else {
         Err(format!("not checked or not compiling: {}", failed.join(", ")).into())
     }
+}
+
+/// Builds the program for Windows. Returns where it is.
+pub fn program_for_windows() -> Outcome<PathBuf> {
+    let case = CASES.iter().find(|case| case.target == WINDOWS).ok_or("there is no case for Windows")?;
+    shell::run(&mut command(case)?)?;
+    Ok(places::root().join(folder()).join(WINDOWS).join("debug/minidump-writer.exe"))
 }
 
 /// How to get at a target's standard library.
@@ -106,6 +120,14 @@ fn command(case: &Case) -> Outcome<Command> {
     let mut command = compiler.cargo(if case.links { "build" } else { "check" }, case.target);
     for package in case.packages {
         command.args(["--package", package]);
+    }
+    if case.packages.contains(&"minidump-writer") {
+        command.args(["--features", "minidump-writer/convert"]);
+    }
+    // Nobody debugs these.
+    command.env("CARGO_PROFILE_DEV_DEBUG", "0");
+    if case.target == WINDOWS {
+        setup::windows_compiler()?;
     }
     if case.target.contains("-apple-")
         && let Some(tools) = apple::Tools::ensure(case.target)?

@@ -16,6 +16,8 @@ mod cross;
 mod deny;
 #[cfg(target_os = "linux")]
 mod dist;
+#[cfg(target_os = "linux")]
+mod foreign_host;
 mod instructions;
 mod minidumper;
 mod peer;

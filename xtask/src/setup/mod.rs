@@ -20,8 +20,10 @@ const DENY: Tool = Tool { package: "cargo-deny", program: "cargo-deny", version:
 /// The debugger our dumps are tried in, and the name other systems give it; Debian's packages are called the same.
 const LLDB_TESTED: &str = "lldb-19";
 const LLDB: &[&str] = &[LLDB_TESTED, "lldb"];
-/// Debian's newest compiler, its library sources, and the `dlltool` that these need for Windows, see [`crate::cross`].
-const CROSS_COMPILER: &[&str] = &["rustc-web", "rust-web-src", "binutils-mingw-w64-x86-64"];
+/// Debian's newest compiler and its library sources, see [`crate::cross`].
+const CROSS_COMPILER: &[&str] = &["rustc-web", "rust-web-src"];
+/// A C compiler and linker for Windows, and Debian's package of it.
+const WINDOWS_COMPILER: (&str, &str) = ("x86_64-w64-mingw32-gcc", "gcc-mingw-w64-x86-64-win32");
 
 /// Debian's packages of LLVM's linker.
 const LLD: &[&str] = &["lld-19", "lld"];
@@ -107,6 +109,17 @@ pub fn unicorn() -> Outcome<PathBuf> {
 /// LLVM's linker, for toolchains that come without.
 pub fn lld() -> Outcome {
     apt::first_available(LLD).and_then(|package| apt::install(&[package]))
+}
+
+/// Installs a C compiler and linker for Windows where there is none.
+pub fn windows_compiler() -> Outcome {
+    let (program, package) = WINDOWS_COMPILER;
+    if shell::find(program).is_some() { Ok(()) } else { apt::install(&[package]) }
+}
+
+/// Installs Wine, which runs programs for Windows, where there is none.
+pub fn wine() -> Outcome {
+    if shell::find("wine").is_some() { Ok(()) } else { apt::install(&["wine", "wine64"]) }
 }
 
 /// Tries to install a C compiler for musl where there is none.
