@@ -25,7 +25,7 @@
 //! wait, such as a vfork parent, is listed without registers. Linux and Android on x86-64 and macOS have a back end;
 //! elsewhere [`dump_process`] returns [`Error::Unsupported`]. On macOS the capture is done by the calling thread, and needs
 //! the task's port, which the system gives to root and to programs with an entitlement, or which the target gave away
-//! itself (`dump_task`).
+//! itself (`dump_task`). Dumps are read and converted on all hosts alike (`convert`, with the feature of that name).
 #![deny(unsafe_code)]
 
 #[cfg(any(
