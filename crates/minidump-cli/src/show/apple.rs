@@ -6,7 +6,8 @@ use super::raw_dump::RawDump;
 use crate::text;
 use minidump::system_info::Os;
 use minidump::{MinidumpSystemInfo, MinidumpThreadList};
-use minidump_writer::formats::minidump::{APPLE_FACTS_STREAM, AppleRecord};
+use minidump_writer::formats::apple_record::AppleRecord;
+use minidump_writer::formats::minidump::APPLE_FACTS_STREAM;
 use minidump_writer::snapshot::{AppleFacts, Cpu, OperatingSystem, Process, Snapshot, System, Thread};
 use std::collections::HashMap;
 use std::fs::File;
@@ -21,8 +22,8 @@ const ADDRESS_MASK: usize = 56;
 /// Most records of texts, and longest record and text that are read.
 const MOST_RECORDS: usize = 20;
 const LONGEST_RECORD: u32 = 64 << 10;
-/// Longest JSON that is read: 16,000 modules take less than a quarter.
-const LONGEST_JSON: usize = 64 << 20;
+/// Longest record of our own that is read: 16,000 modules take less than a tenth.
+const LONGEST_OWN: usize = 64 << 20;
 
 /// What there is of a process, and of its threads by id.
 #[derive(Default)]
@@ -98,12 +99,10 @@ fn restored(dump: &RawDump, threads: &MinidumpThreadList, warnings: &mut Vec<Str
     let mut snapshot = Snapshot::new(Process::default(), system);
     snapshot.apple = Some(AppleFacts::default());
     snapshot.threads = threads.threads.iter().map(|thread| Thread::new(thread.raw.thread_id)).collect();
-    let Ok(json) = dump.get_raw_stream(APPLE_FACTS_STREAM) else { return snapshot };
-    let record =
-        Some(json).filter(|json| json.len() <= LONGEST_JSON).map(serde_json::from_slice::<AppleRecord>);
-    match record {
-        Some(Ok(record)) => record.restore(&mut snapshot),
-        _ => warnings.push(format!("its stream of Apple's facts ({APPLE_FACTS_STREAM:#x}) is unreadable")),
+    let Ok(bytes) = dump.get_raw_stream(APPLE_FACTS_STREAM) else { return snapshot };
+    match Some(bytes).filter(|bytes| bytes.len() <= LONGEST_OWN).and_then(AppleRecord::decode) {
+        Some(record) => record.restore(&mut snapshot),
+        None => warnings.push(format!("its stream of Apple's facts ({APPLE_FACTS_STREAM:#x}) is unreadable")),
     }
     snapshot
 }

@@ -1,12 +1,12 @@
 use super::FormatError;
 use super::architecture::{Architecture, Registers};
-use super::facts::Facts;
 use super::mach_o::{self, HEADER_SIZE, SEGMENT_COMMAND_SIZE};
 use super::notes::{self, Notes};
 use super::own_note::{OWN_NOTE, OwnNote};
 use super::segments::{Segment, segments};
 use super::thread_commands::{ThreadOrder, command};
 use super::{image_infos, main_binary};
+use crate::apple_record::{Core, beside_commands};
 use crate::minidump::{MemoryBlock, hole_capacity, page_size};
 use minidump_snapshot::{MemoryPlan, PlannedRange, Snapshot, SoftError, Stage};
 
@@ -117,9 +117,9 @@ pub fn layout<'a>(
     known.push(snapshot, &mut notes);
 
     let places_of_threads = threads.places(snapshot.threads.len());
-    let is_arm64 = architecture.registers == Some(Registers::Arm64);
-    let facts = Facts::new(snapshot, plan, &places_of_threads, is_arm64, &soft_errors);
-    let own = OwnNote::new(&facts)?;
+    let besides =
+        Core { plan, places: &places_of_threads, lists_images: known.images, left_out: &soft_errors };
+    let own = OwnNote(beside_commands(snapshot, &besides)?);
     let notes_end = notes.next_offset().saturating_add(own.size(holes));
     let places = place(notes_end, &block, holes)
         .ok_or(FormatError::OutOfReach { offset: notes_end, size: block.size() })?;

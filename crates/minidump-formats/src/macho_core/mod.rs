@@ -16,10 +16,7 @@
 mod amd64;
 mod architecture;
 mod arm64;
-mod exception_names;
-mod facts;
 mod image_infos;
-mod json;
 mod layout;
 mod mach_o;
 mod main_binary;
@@ -30,6 +27,5 @@ mod thread_commands;
 mod write;
 
 pub use crate::minidump::{FormatError, Hole, Written};
-pub use exception_names::{exception_code_name, exception_name};
 pub use layout::{MachoCoreLayout, MachoCoreOptions, layout};
-pub use own_note::{OWN_NOTE, OWN_NOTE_VERSION};
+pub use own_note::OWN_NOTE;

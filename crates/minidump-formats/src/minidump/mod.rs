@@ -14,7 +14,6 @@
 //! `docs/minidump-format.md` describes the streams one by one.
 
 mod apple_exception;
-mod apple_record;
 mod context;
 mod copy_memory;
 mod deferred;
@@ -33,7 +32,6 @@ mod tail;
 mod time;
 mod write;
 
-pub use apple_record::AppleRecord;
 pub use context::{Arm64Context, amd64_context, arm64_context, old_arm64_context};
 pub use dir_section::DirSection;
 pub use error::FormatError;
@@ -54,3 +52,4 @@ pub(crate) use gather::Gather;
 pub(crate) use holes::HoleLog;
 pub(crate) use layout::{hole_capacity, page_size};
 pub(crate) use memory_block::MemoryBlock;
+pub(crate) use streams::is_exact;

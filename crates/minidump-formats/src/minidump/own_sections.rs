@@ -1,3 +1,4 @@
+use super::SectionWriter;
 use super::context::ContextKind;
 use super::streams::{
     AppleFactsSection, BreakpadInfoSection, CrashpadInfoSection, DsoDebugSection, ExceptionSection,
@@ -5,7 +6,7 @@ use super::streams::{
     ModuleListSection, SystemInfoSection, ThreadExtraSection, ThreadInfoListSection, ThreadListSection,
     ThreadNamesSection,
 };
-use super::{AppleRecord, SectionWriter};
+use crate::apple_record;
 use minidump_snapshot::{AppleFacts, MemoryPlan, Snapshot};
 
 /// The streams made from the snapshot, in the order of the file, without the texts.
@@ -57,7 +58,7 @@ fn apple_sections<'a>(snapshot: &'a Snapshot) -> Vec<Box<dyn SectionWriter + 'a>
             sections.push(Box::new(MacBootargsSection(boot_args)));
         }
     }
-    if let Some(record) = AppleRecord::new(snapshot) {
+    if let Some(record) = apple_record::beside_streams(snapshot) {
         sections.push(Box::new(AppleFactsSection(record)));
     }
     sections

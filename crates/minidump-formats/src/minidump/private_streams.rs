@@ -11,7 +11,7 @@ pub const THREAD_EXTRA_STREAM: u32 = 0x4d44_0002;
 /// Where the XSAVE areas of the threads lie: a [`ListHeader`], then [`XsaveArea`](super::XsaveArea) entries.
 pub const XSAVE_LIST_STREAM: u32 = 0x4d44_0003;
 
-/// What only Apple's systems tell and no other stream has a field for: an [`AppleRecord`](super::AppleRecord) as JSON.
+/// What only Apple's systems tell and no other stream has a field for: an [`AppleRecord`](crate::apple_record::AppleRecord).
 pub const APPLE_FACTS_STREAM: u32 = 0x4d44_0004;
 
 /// Start of our own list streams, 16 bytes. Later versions may make header and entries longer at their ends; readers

@@ -10,7 +10,8 @@ use minidump::{
     MinidumpSystemInfo, MinidumpThreadList, MinidumpThreadNames, Module as _, UnifiedMemoryList,
 };
 use minidump_common::format::CONTEXT_AMD64;
-use minidump_formats::minidump::{APPLE_FACTS_STREAM, AppleRecord, LayoutOptions, layout};
+use minidump_formats::apple_record::AppleRecord;
+use minidump_formats::minidump::{APPLE_FACTS_STREAM, LayoutOptions, layout};
 use minidump_snapshot::cpu::Amd64State;
 use minidump_snapshot::{
     AppleFacts, BufferSource, CpuState, MemoryPlan, MemorySource, ModuleId, Process, Snapshot, SoftError,
@@ -209,7 +210,7 @@ fn check_apple(raw: &Raw, snapshot: &Snapshot) -> Result<(), TestCaseError> {
         prop_assert_eq!(found.thread().copied().unwrap_or(0), expected.thread);
     }
     let Some(place) = raw.find(APPLE_FACTS_STREAM) else { return Ok(()) };
-    let record: AppleRecord = serde_json::from_slice(raw.slice(place)).unwrap();
+    let record: AppleRecord = AppleRecord::decode(raw.slice(place)).unwrap();
     let mut restored = snapshot.clone();
     restored.process = Process { pid: restored.process.pid, ..Process::default() };
     restored.apple = facts.map(|facts| AppleFacts {

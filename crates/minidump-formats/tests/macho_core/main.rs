@@ -10,5 +10,6 @@ mod memory;
 mod notes;
 mod own_note;
 mod parse;
+mod restore;
 mod threads;
 mod writing;

@@ -1,6 +1,8 @@
 //! A Mach-O core, read by the letter of <mach-o/loader.h>. Whatever is not as it should be is a failed test: commands that
 //! do not fill the table, parts that overlap or lie outside the file, bytes between parts that are not zero.
 
+use minidump_formats::apple_record::AppleRecord;
+
 /// A note.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Note {
@@ -148,15 +150,13 @@ impl Core {
     }
 
     /// The note of our own.
-    pub fn own(&self) -> serde_json::Value {
-        serde_json::from_slice(&self.note("minidump-writer").unwrap().contents).unwrap()
+    pub fn own(&self) -> AppleRecord {
+        AppleRecord::decode(&self.note("minidump-writer").unwrap().contents).unwrap()
     }
 
     /// Offset and capacity of the table of holes.
     pub fn hole_table(&self) -> Option<(usize, usize)> {
-        let own = self.own();
-        let table = own.get("hole_table")?;
-        Some((index(table["offset"].as_u64().unwrap()), index(table["capacity"].as_u64().unwrap())))
+        self.own().hole_table().map(|table| (index(table.offset), table.capacity as usize))
     }
 
     /// The holes: number, bytes, and those that are listed.

@@ -1,8 +1,9 @@
 //! Mach-O header and load commands (<mach-o/loader.h>), as foreign input.
 
-use super::registers::{Processor, RawThread};
+use super::registers::Processor;
 use crate::convert::words::{u32_at, u64_at, until_nul};
 use crate::convert::{ConvertError, InputFile};
+use minidump_formats::apple_record::CommandThread;
 
 /// Most of each kind that is read.
 const MAX_SEGMENTS: usize = 1 << 20;
@@ -50,7 +51,7 @@ pub struct Commands {
     pub cpu_subtype: u32,
     pub processor: Processor,
     pub notes: Vec<Note>,
-    pub threads: Vec<RawThread>,
+    pub threads: Vec<CommandThread>,
     pub segments: Vec<Segment>,
     /// Number of commands that are missing or were not read.
     pub missing: u64,

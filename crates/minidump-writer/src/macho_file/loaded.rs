@@ -2,10 +2,11 @@
 
 use super::commands::Segment;
 use super::image_header::{DYNAMIC_LINKER, HeaderReader};
-use super::notes::{ListedImage, MAX_IMAGES, MAX_PATH};
+use super::notes::{MAX_IMAGES, MAX_PATH};
 use crate::convert::FileMemory;
 use crate::convert::words::{u32_at, u64_at, until_nul};
 use crate::snapshot::MemorySource as _;
+use minidump_formats::apple_record::ListedImage;
 use std::collections::BTreeMap;
 
 /// Headers begin at multiples of this.

@@ -6,7 +6,6 @@
 
 mod commands;
 mod crash;
-mod facts;
 mod image_header;
 mod loaded;
 mod modules;
@@ -21,7 +20,7 @@ use crate::convert::{ConvertError, FileMemory, Held, InputFile, Piece, Source};
 use crate::snapshot::{SoftError, Stage};
 use crate::{DumpOptions, Format};
 use commands::{Commands, Segment};
-use facts::{Facts, HoleTable};
+use minidump_formats::apple_record::{AppleRecord, HoleTable};
 use minidump_formats::macho_core::OWN_NOTE;
 
 /// Longest table of holes that is read, in bytes.
@@ -41,19 +40,23 @@ pub(crate) fn read(file: InputFile, options: &DumpOptions) -> Result<Source, Con
         let message = format!("{} load commands of the core are missing or were not read", commands.missing);
         errors.push(SoftError::new(Stage::Target, message));
     }
-    let facts = own_facts(&commands, &file, &mut errors);
-    let holes = facts.as_ref().and_then(|facts| facts.hole_table);
+    let record = own_record(&commands, &file, &mut errors);
+    let listed = notes::images(&commands, &file);
+    let (holes, is_full) = match &record {
+        Some(record) => (record.hole_table(), record.plan().full_memory),
+        None => (None, false),
+    };
     let holes = holes.map(|table| read_holes(&file, table, &mut errors)).unwrap_or_default();
     let mut memory = memory(file, &commands.segments, &mut errors);
     memory.remove(&holes);
     let mut chosen = None;
-    let with_system = facts.and_then(|mut facts| Some((facts.system.take()?, facts)));
-    let mut snapshot = if let Some((system, facts)) = with_system {
-        chosen = Some(memory.held()).filter(|_| !facts.full_memory);
-        snapshot::of_facts(facts, system, &commands)
+    let mut snapshot = if let Some(record) = record {
+        chosen = Some(memory.held()).filter(|_| !is_full);
+        let found = record.into_snapshot(&commands.threads, listed);
+        snapshot::of_ours(found.ok_or(ConvertError::Damaged { what: "its own note is not whole" })?)
     } else {
         let file = memory.dump().ok_or(ConvertError::NotADump)?;
-        snapshot::of_others(&commands, file, &memory)
+        snapshot::of_others(&commands, listed, file, &memory)
     };
     if snapshot.threads.is_empty() {
         return Err(ConvertError::Damaged { what: "it tells of no thread" });
@@ -64,15 +67,16 @@ pub(crate) fn read(file: InputFile, options: &DumpOptions) -> Result<Source, Con
 }
 
 /// The note of our own encoder.
-fn own_facts(commands: &Commands, file: &InputFile, errors: &mut Vec<SoftError>) -> Option<Facts> {
+fn own_record(commands: &Commands, file: &InputFile, errors: &mut Vec<SoftError>) -> Option<AppleRecord> {
     let owner = OWN_NOTE.as_bytes();
     let is_there = commands.notes.iter().any(|note| note.owner == owner);
-    let facts = commands.note(file, owner, notes::MAX_NOTE).and_then(|json| Facts::parse(&json));
-    if is_there && facts.as_ref().is_none_or(|facts| facts.system.is_none()) {
+    let note = commands.note(file, owner, notes::MAX_NOTE);
+    let record = note.and_then(|note| AppleRecord::decode(&note)).filter(AppleRecord::is_whole);
+    if is_there && record.is_none() {
         let message = "the note with the facts of the core is cut off or damaged";
         errors.push(SoftError::new(Stage::Target, message));
     }
-    facts
+    record
 }
 
 /// The memory in the segments.

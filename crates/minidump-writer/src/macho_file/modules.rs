@@ -1,9 +1,10 @@
 //! Modules of a core that does not tell them as our own do: from its list of images, or from its memory.
 
 use super::image_header::{EXECUTABLE, HeaderReader, ImageHeader};
-use super::notes::{ListedImage, MainBinary};
+use super::notes::MainBinary;
 use crate::convert::words::until_nul;
 use crate::snapshot::{MachImage, MachSegment, Module, ModuleId, Protection};
+use minidump_formats::apple_record::ListedImage;
 
 /// Size of an image of which no more than the address is known.
 const PAGE: u64 = 0x4000;

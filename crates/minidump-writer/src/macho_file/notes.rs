@@ -3,10 +3,13 @@
 use super::commands::Commands;
 use crate::convert::InputFile;
 use crate::convert::words::{u32_at, u64_at, until_nul};
-use serde::Deserialize;
+use minidump_formats::apple_record::ListedImage;
+use serde_json::Value;
 
 /// Longest note that is read: lists of very many images stay below.
 pub const MAX_NOTE: u64 = 64 << 20;
+/// Longest of those with ids of threads.
+const MAX_METADATA: u64 = 4 << 20;
 /// Longest of the small ones.
 const MAX_SMALL: u64 = 4096;
 /// Most images and most segments of one that are read.
@@ -18,20 +21,6 @@ const MAX_ALL_SEGMENTS: usize = 1 << 20;
 pub const MAX_PATH: usize = 1024;
 /// A field of 64 bits that is not set.
 const UNSET: u64 = u64::MAX;
-
-/// An image of "all image infos".
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ListedImage {
-    pub path: Vec<u8>,
-    pub uuid: [u8; 16],
-    /// Address of its Mach-O header.
-    pub base: u64,
-    /// Names and addresses, the slide included, without `__PAGEZERO`.
-    pub segments: Vec<([u8; 16], u64)>,
-    /// Where `__PAGEZERO` would lie: the slide. Only executables have it; LLDB lists it like any segment.
-    pub page_zero: Option<u64>,
-    pub executing: bool,
-}
 
 /// "main bin spec"
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,19 +43,11 @@ pub fn address_bits(commands: &Commands, file: &InputFile) -> Option<u8> {
 
 /// The ids of all threads, in the order of their commands.
 pub fn thread_ids(commands: &Commands, file: &InputFile) -> Option<Vec<u64>> {
-    #[derive(Deserialize)]
-    struct Metadata {
-        threads: Vec<ThreadMetadata>,
-    }
-    #[derive(Deserialize)]
-    struct ThreadMetadata {
-        #[serde(default)]
-        thread_id: u64,
-    }
-    let note = commands.note(file, b"process metadata", MAX_NOTE)?;
-    let metadata: Metadata = serde_json::from_slice(&note).ok()?;
-    let ids = metadata.threads.iter().map(|thread| thread.thread_id);
-    (metadata.threads.len() == commands.threads.len()).then(|| ids.collect())
+    let note = commands.note(file, b"process metadata", MAX_METADATA)?;
+    let metadata: Value = serde_json::from_slice(&note).ok()?;
+    let threads = metadata.get("threads")?.as_array()?;
+    let id = |thread: &Value| thread.get("thread_id").and_then(Value::as_u64).unwrap_or(0);
+    (threads.len() == commands.threads.len()).then(|| threads.iter().map(id).collect())
 }
 
 /// The main executable: version, type, address, from version 2 on slide, UUID, logarithm of the page size, platform.

@@ -3,6 +3,7 @@
 use crate::convert::words::{u16_at, u32_at, u64_at};
 use crate::snapshot::cpu::{Amd64State, Arm64State, Arm64Vector};
 use crate::snapshot::{CpuState, FaultState};
+use minidump_formats::apple_record::CommandThread;
 
 /// Size in bytes of the FXSAVE image.
 const FXSAVE_SIZE: usize = 512;
@@ -12,14 +13,6 @@ const FXSAVE_SIZE: usize = 512;
 pub enum Processor {
     Amd64,
     Arm64,
-}
-
-/// Registers of a thread.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct RawThread {
-    /// `None` without the set of general registers.
-    pub cpu: Option<CpuState>,
-    pub fault: Option<FaultState>,
 }
 
 impl Processor {
@@ -33,8 +26,8 @@ impl Processor {
     }
 
     /// Reads the sets of registers: flavor, size in 32-bit words, registers. Sets of unknown flavors are passed over.
-    pub fn thread(self, mut sets: &[u8]) -> RawThread {
-        let mut thread = RawThread::default();
+    pub fn thread(self, mut sets: &[u8]) -> CommandThread {
+        let mut thread = CommandThread::default();
         let (mut vector, mut image) = (None, None);
         while let Some((flavor, words)) = u32_at(sets, 0).zip(u32_at(sets, 4)) {
             let size = usize::try_from(words).ok().and_then(|words| words.checked_mul(4));
@@ -151,8 +144,8 @@ mod tests {
         assert_eq!(thread.fault.unwrap().syndrome, 0x0101_0101);
         let cut = Processor::Arm64.thread(&[set(6, 68, 272), set(7, u32::MAX, 16)].concat());
         assert!(cut.cpu.is_some() && cut.fault.is_none());
-        assert_eq!(Processor::Arm64.thread(&set(6, 66, 264)), RawThread::default());
-        assert_eq!(Processor::Amd64.thread(&set(6, 1, 4)), RawThread::default());
-        assert_eq!(Processor::Amd64.thread(&[1, 2, 3]), RawThread::default());
+        assert_eq!(Processor::Arm64.thread(&set(6, 66, 264)), CommandThread::default());
+        assert_eq!(Processor::Amd64.thread(&set(6, 1, 4)), CommandThread::default());
+        assert_eq!(Processor::Amd64.thread(&[1, 2, 3]), CommandThread::default());
     }
 }

@@ -1,7 +1,6 @@
 //! Puts the snapshot of a core together.
 
 use super::commands::{Commands, Segment};
-use super::facts::Facts;
 use super::image_header::HeaderReader;
 use super::registers::Processor;
 use super::{crash, loaded, modules, notes};
@@ -10,33 +9,27 @@ use crate::snapshot::{
     AppleFacts, AppleThread, Cpu, OperatingSystem, Process, Protection, Region, RegionKind, Snapshot,
     SoftError, Stage, System, Thread,
 };
+use minidump_formats::apple_record::ListedImage;
 use std::collections::HashSet;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// The snapshot of a core of our own: all is in its note but the registers.
-pub fn of_facts(mut facts: Facts, system: System, commands: &Commands) -> Snapshot {
-    let mut snapshot = Snapshot::new(facts.take_process(), system);
-    snapshot.captured_at_us = facts.captured_at_us;
-    snapshot.blamed_thread = facts.blamed_thread;
-    snapshot.exception = facts.exception.take();
+/// The snapshot of a core of our own, as foreign input all the same.
+pub fn of_ours(mut snapshot: Snapshot) -> Snapshot {
     if let Some(exception) = &mut snapshot.exception {
         exception.parameters.truncate(15);
     }
-    snapshot.threads = facts.take_threads(&commands.threads);
-    snapshot.modules = facts.take_modules();
-    snapshot.apple = facts.take_apple();
-    snapshot.regions = facts.take_regions(&snapshot.modules);
-    snapshot.handles = facts.take_handles();
-    snapshot.annotations = std::mem::take(&mut facts.annotations);
-    snapshot.soft_errors = std::mem::take(&mut facts.soft_errors);
     keep_promises(&mut snapshot);
     snapshot
 }
 
 /// The snapshot of a core of another maker.
-pub fn of_others(commands: &Commands, file: &InputFile, memory: &FileMemory) -> Snapshot {
+pub fn of_others(
+    commands: &Commands,
+    mut listed: Vec<ListedImage>,
+    file: &InputFile,
+    memory: &FileMemory,
+) -> Snapshot {
     let main = notes::main_binary(commands, file);
-    let mut listed = notes::images(commands, file);
     let mut image_list = None;
     if listed.is_empty() {
         (listed, image_list) =

@@ -6,15 +6,16 @@ use super::system;
 use crate::convert::words::{u32_at, u64_at, until_nul};
 use crate::snapshot::{AppleFacts, CrashInfo, Snapshot};
 use minidump_common::format::MINIDUMP_STREAM_TYPE;
-use minidump_formats::minidump::{APPLE_FACTS_STREAM, AppleRecord};
+use minidump_formats::apple_record::AppleRecord;
+use minidump_formats::minidump::APPLE_FACTS_STREAM;
 
 /// Offsets of the first location of a record in `MDRawMacCrashInfo`, and most records.
 const RECORDS: usize = 12;
 const MAX_RECORDS: usize = 20;
 /// Longest record that is read: five texts of 8 KiB.
 const MAX_RECORD: u32 = 64 << 10;
-/// Longest JSON that is read: 16,000 modules take less than a quarter.
-const MAX_JSON: usize = 64 << 20;
+/// Longest record that is read: 16,000 modules take less than a tenth.
+const MAX_OWN_RECORD: usize = 64 << 20;
 /// First version that tells an abort cause.
 const WITH_ABORT_CAUSE: u64 = 5;
 /// Offset of the address mask in `MinidumpCrashpadInfo`.
@@ -34,8 +35,8 @@ pub fn facts(streams: &Streams<'_>) -> AppleFacts {
 
 /// Adds what only this program tells. A record that is damaged is as good as none.
 pub fn restore(streams: &Streams<'_>, snapshot: &mut Snapshot) {
-    let json = streams.get(APPLE_FACTS_STREAM).filter(|json| json.len() <= MAX_JSON).unwrap_or_default();
-    if let Ok(record) = serde_json::from_slice::<AppleRecord>(&json) {
+    let bytes = streams.get(APPLE_FACTS_STREAM).filter(|bytes| bytes.len() <= MAX_OWN_RECORD);
+    if let Some(record) = bytes.and_then(|bytes| AppleRecord::decode(&bytes)) {
         record.restore(snapshot);
     }
 }

@@ -1,15 +1,12 @@
-use crate::minidump::{
-    APPLE_FACTS_STREAM, AppleRecord, FormatError, MDRawDirectory, MemoryWriter, SectionWriter,
-};
+use crate::minidump::{APPLE_FACTS_STREAM, FormatError, MDRawDirectory, MemoryWriter, SectionWriter};
 
-/// What only Apple's systems tell and no other stream has a field for: an [`AppleRecord`] as JSON.
-pub(crate) struct AppleFactsSection(pub AppleRecord);
+/// What only Apple's systems tell and no other stream has a field for: the [record](crate::apple_record).
+pub(crate) struct AppleFactsSection(pub Vec<u8>);
 
 impl SectionWriter for AppleFactsSection {
     fn write_section(&self, buffer: &mut MemoryWriter) -> Result<MDRawDirectory, FormatError> {
-        let json = serde_json::to_vec(&self.0)?;
         buffer.align(4);
-        Ok(MDRawDirectory { stream_type: self.section_type(), location: buffer.write_bytes(&json)? })
+        Ok(MDRawDirectory { stream_type: self.section_type(), location: buffer.write_bytes(&self.0)? })
     }
 
     fn section_type(&self) -> u32 {
@@ -17,6 +14,6 @@ impl SectionWriter for AppleFactsSection {
     }
 
     fn size_hint(&self) -> usize {
-        self.0.size_hint()
+        self.0.len()
     }
 }

@@ -1,7 +1,7 @@
 use super::*;
 use minidump_snapshot::{
-    AppleThread, Cpu, CrashInfo, FaultState, MachSegment, Module, OperatingSystem, Process, Protection,
-    Region, RegionKind, System, Thread,
+    AppleThread, Cpu, CrashInfo, FaultState, MachImage, MachSegment, Module, OperatingSystem, Process,
+    Protection, Region, RegionKind, SharedCache, System, Thread,
 };
 
 fn snapshot() -> Snapshot {
@@ -43,10 +43,13 @@ fn told_by_others(snapshot: &Snapshot) -> Snapshot {
     told
 }
 
+fn record(snapshot: &Snapshot) -> AppleRecord {
+    AppleRecord::decode(&beside_streams(snapshot).unwrap()).unwrap()
+}
+
 fn returned(snapshot: &Snapshot) -> Snapshot {
-    let json = serde_json::to_string(&AppleRecord::new(snapshot).unwrap()).unwrap();
     let mut told = told_by_others(snapshot);
-    serde_json::from_str::<AppleRecord>(&json).unwrap().restore(&mut told);
+    record(snapshot).restore(&mut told);
     told
 }
 
@@ -85,7 +88,7 @@ fn module(base: u64, path: &[u8], soname: Option<&str>) -> Module {
 
 #[test]
 fn a_snapshot_without_facts_of_apple_has_no_record() {
-    assert_eq!(AppleRecord::new(&snapshot()), None);
+    assert_eq!(beside_streams(&snapshot()), None);
 }
 
 #[test]
@@ -151,13 +154,66 @@ fn facts_of_threads_modules_and_regions_come_back() {
 fn a_record_of_something_else_does_no_harm() {
     let mut snapshot = snapshot();
     snapshot.apple = Some(AppleFacts { images: vec![image(2, 6); 3], ..AppleFacts::default() });
-    let record = AppleRecord::new(&snapshot).unwrap();
     let mut other = Snapshot::new(Process::default(), snapshot.system.clone());
-    record.restore(&mut other);
+    record(&snapshot).restore(&mut other);
     assert_eq!(other.apple.unwrap().images.len(), 1);
-    for json in ["{}", r#"{"regions":{"entries":[[1,"Heap",255,255,0,9]]}}"#, r#"{"unknown":1}"#] {
-        let record: AppleRecord = serde_json::from_str(json).unwrap();
-        record.restore(&mut snapshot);
+    let version = APPLE_RECORD_VERSION.to_le_bytes();
+    // A region with a name and a kind that are not there, then an unknown section.
+    let odd: [&[u8]; 3] = [&[], &[11, 8, 1, 2, 1, 0xff, 1, 0, 0, 9], &[99, 1, 1]];
+    for section in odd {
+        AppleRecord::decode(&[&version, section].concat()).unwrap().restore(&mut snapshot);
     }
     assert_eq!(snapshot.system.page_size, 16384);
+}
+
+#[test]
+fn a_damaged_record_is_none_and_a_hostile_one_takes_no_memory() {
+    let mut snapshot = snapshot();
+    snapshot.apple = Some(AppleFacts { images: vec![image(0x1000, 6); 3], ..AppleFacts::default() });
+    snapshot.threads = vec![Thread::new(5), Thread::new(6)];
+    snapshot.threads[0].apple = Some(Box::default());
+    let whole = beside_streams(&snapshot).unwrap();
+    for size in 0..whole.len() {
+        // Between two sections the rest is not missed.
+        if let Some(cut) = AppleRecord::decode(&whole[..size]) {
+            cut.restore(&mut snapshot.clone());
+        }
+    }
+    for at in 0..whole.len() {
+        for value in [0, 1, 0x7f, 0x80, 0xff] {
+            let mut bytes = whole.clone();
+            bytes[at] = value;
+            if let Some(record) = AppleRecord::decode(&bytes) {
+                record.clone().restore(&mut snapshot.clone());
+                let _ = record.into_snapshot(&[], vec![]);
+            }
+        }
+    }
+    let version = APPLE_RECORD_VERSION.to_le_bytes();
+    for tag in 1..16 {
+        // A list that claims to be endless.
+        let endless = [&version[..], &[tag, 10], &[0xff; 9], &[1]].concat();
+        assert_eq!(AppleRecord::decode(&endless), None, "{tag}");
+    }
+}
+
+#[test]
+fn a_long_name_is_not_repeated_without_end() {
+    let mut snapshot = snapshot();
+    snapshot.apple = Some(AppleFacts::default());
+    let name = vec![b'x'; 1 << 20];
+    let region = |index: u64| Region {
+        start: index << 14,
+        end: (index + 1) << 14,
+        protection: Protection::READ,
+        shared: false,
+        kind: RegionKind::File,
+        dont_dump: false,
+        offset: 0,
+        name: name.clone(),
+    };
+    snapshot.regions = (0..100).map(region).collect();
+    let found = returned(&snapshot);
+    assert_eq!(found.regions.iter().filter(|region| region.name == name).count(), 64);
+    assert_eq!(found.regions.len(), 100);
 }
