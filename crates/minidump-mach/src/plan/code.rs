@@ -11,6 +11,10 @@ use std::collections::{BTreeMap, BTreeSet};
 /// Kept on each side of a return address: the call before it and the instruction at it.
 const BESIDE: u64 = 4;
 
+/// Code between two return addresses of a region is kept when it is at most as long as this. Another segment would take 72
+/// bytes of the core.
+const GAP: u64 = 64;
+
 /// Kept at most around the instruction pointer of a thread with a frame record.
 const CODE_WINDOW: u64 = 64;
 
@@ -91,6 +95,29 @@ impl Code {
         let pointers = self.pointers.iter();
         let pointers =
             pointers.filter_map(|(pc, blamed)| around(*pc, if *blamed { window / 2 } else { 2 * BESIDE }));
-        pointers.chain(self.returns.iter().filter_map(|address| around(*address, BESIDE))).collect()
+        let mut ranges: Vec<PlannedRange> = pointers.collect();
+        let mut before: Option<PlannedRange> = None;
+        for range in self.returns.iter().filter_map(|address| around(*address, BESIDE)) {
+            match &mut before {
+                Some(before) if self.are_joined(snapshot, before, &range) => {
+                    before.size = range.end().saturating_sub(before.start);
+                }
+                _ => ranges.extend(before.replace(range)),
+            }
+        }
+        ranges.extend(before);
+        ranges
+    }
+
+    /// Whether what lies between two pieces of code, the first below the second, is kept, too.
+    fn are_joined(&self, snapshot: &Snapshot, before: &PlannedRange, range: &PlannedRange) -> bool {
+        let is_near = range.start.saturating_sub(before.end()) <= GAP;
+        let in_region = || snapshot.region_at(before.start).is_some_and(|region| range.end() <= region.end);
+        // Nothing is to be kept where a function without a frame record stands.
+        let is_free = || {
+            let next = self.frameless.partition_point(|(start, _)| *start < before.end());
+            self.frameless.get(next).is_none_or(|(start, _)| *start >= range.start)
+        };
+        is_near && in_region() && is_free()
     }
 }

@@ -37,6 +37,31 @@ fn a_core_has_eight_bytes_at_every_return_address() {
 }
 
 #[test]
+fn code_between_return_addresses_is_kept_where_that_is_shorter_than_another_segment() {
+    // A thread behind a system call at 0x2064 stands between two of them.
+    let code = [[0x90; 0x60].as_slice(), &0xd400_1001_u32.to_le_bytes(), &[0x90; 0x400]].concat();
+    let lib = SyntheticImage::library(KERNEL_PATH).code(&code);
+    let (sp, callers) =
+        (MAIN_STACK.0 + 0x7_0000, [0x2050, 0x2078, 0x2100, 0x2148, 0x2192].map(|at| LIB + at));
+    let cpu = Arm64State { pc: LIB + 0x2064, sp, fp: sp + 16, lr: LIB + 0x2300, ..Arm64State::default() };
+    let task = SimTask::builder(SimArch::Arm64)
+        .image(&exe(), EXE)
+        .image(&lib, LIB)
+        .stack(MAIN_STACK.0, MAIN_STACK.1)
+        .frames(sp + 16, 16, &callers)
+        .thread(SimThread::new(1).with_cpu(&arm(cpu)))
+        .build()
+        .unwrap();
+    let captured = captured_with(&task, &core(), None);
+    let code = captured.plan.ranges().iter().filter(|range| range.purpose == Purpose::Code);
+    let mut code: Vec<_> = code.map(|range| (range.start - LIB, range.end() - LIB)).collect();
+    code.sort_unstable();
+    let expected = [(0x204c, 0x2054), (0x2074, 0x207c), (0x20fc, 0x214c), (0x218e, 0x2196), (0x22fc, 0x2304)];
+    assert_eq!(code, expected, "64 bytes between are kept, and 66 are not");
+    assert_eq!(memory(&captured, LIB + 0x20fc, 0x50), task.peek(LIB + 0x20fc, 0x50));
+}
+
+#[test]
 fn a_core_has_no_byte_at_the_pc_of_a_thread_in_a_system_call() {
     let task = task();
     let captured = captured_with(&task, &core(), None);
