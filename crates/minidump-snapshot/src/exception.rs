@@ -15,9 +15,10 @@ pub struct Crash {
 pub struct Exception {
     /// The thread that crashed.
     pub thread: u32,
-    /// Exception code: the signal number on Linux, the type (`EXC_*`) on Apple's systems.
+    /// Exception code: the signal number on Linux, the type (`EXC_*`) on Apple's systems, the status on Windows.
     pub code: u32,
-    /// Exception flags: `si_code` on Linux, the lower half of the first code on Apple's systems.
+    /// Exception flags: `si_code` on Linux, the lower half of the first code on Apple's systems,
+    /// `ExceptionFlags` on Windows.
     pub flags: u32,
     /// Faulting address, or the instruction pointer where the system tells none.
     pub address: u64,

@@ -25,6 +25,7 @@ mod snapshot;
 mod soft_error;
 mod system;
 mod thread;
+mod windows;
 
 pub mod cpu;
 pub mod memory;
@@ -47,3 +48,7 @@ pub use snapshot::{SNAPSHOT_VERSION, Snapshot};
 pub use soft_error::{SoftError, Stage};
 pub use system::{Cpu, OperatingSystem, System, XsaveComponent};
 pub use thread::{Thread, ThreadTimes};
+pub use windows::{
+    EnvironmentBlock, PeImage, TimeZone, UnloadedModule, WindowsFacts, WindowsHandle, WindowsRegion,
+    WindowsThread,
+};

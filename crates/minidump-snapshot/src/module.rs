@@ -11,15 +11,19 @@ pub enum ModuleId {
     TextHash([u8; 16]),
     /// The UUID of a Mach-O image (LC_UUID), in the order of the bytes in the file.
     Uuid([u8; 16]),
+    /// The id of the program database (PDB) of a PE image: the GUID's bytes in the order of the file, which has the first
+    /// three fields as little-endian numbers, and the age.
+    #[expect(missing_docs, reason = "see above")]
+    Pdb { guid: [u8; 16], age: u32 },
 }
 
 impl ModuleId {
-    /// The bytes that go into the dump.
+    /// The bytes that tell it from others; of a PDB the GUID without the age.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
         match self {
             Self::BuildId(id) => id,
-            Self::TextHash(bytes) | Self::Uuid(bytes) => bytes,
+            Self::TextHash(bytes) | Self::Uuid(bytes) | Self::Pdb { guid: bytes, .. } => bytes,
         }
     }
 }

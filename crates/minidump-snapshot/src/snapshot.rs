@@ -1,4 +1,7 @@
-use crate::{AppleFacts, Exception, Handle, LinuxFacts, Module, Process, Region, SoftError, System, Thread};
+use crate::{
+    AppleFacts, Exception, Handle, LinuxFacts, Module, Process, Region, SoftError, System, Thread,
+    WindowsFacts,
+};
 use serde::{Deserialize, Serialize};
 
 /// Version of the serialised form of [`Snapshot`]. Raised whenever a field changes its meaning or is removed; added
@@ -38,6 +41,9 @@ pub struct Snapshot {
     pub linux: Option<LinuxFacts>,
     /// What only Apple's systems tell.
     pub apple: Option<AppleFacts>,
+    /// What only Windows tells.
+    #[serde(default)]
+    pub windows: Option<WindowsFacts>,
     /// What could not be captured, and why.
     pub soft_errors: Vec<SoftError>,
 }
@@ -60,6 +66,7 @@ impl Snapshot {
             handles: Vec::new(),
             linux: None,
             apple: None,
+            windows: None,
             soft_errors: Vec::new(),
         }
     }

@@ -12,6 +12,8 @@ pub enum OperatingSystem {
     MacOs,
     /// iOS and its kin.
     Ios,
+    /// Windows.
+    Windows,
 }
 
 /// One component of the x86 XSAVE area in its standard (non-compacted) format.
@@ -46,6 +48,15 @@ pub enum Cpu {
     },
     /// AArch64.
     Arm64,
+    /// 32-bit x86. The fields are those of x86-64.
+    #[expect(missing_docs, reason = "see above")]
+    X86 {
+        vendor: [u8; 12],
+        version_information: u32,
+        feature_information: u32,
+        extended_features: u32,
+        xsave: Vec<XsaveComponent>,
+    },
 }
 
 impl Cpu {
@@ -54,6 +65,7 @@ impl Cpu {
     pub fn pointer_size(&self) -> usize {
         match self {
             Self::Amd64 { .. } | Self::Arm64 => 8,
+            Self::X86 { .. } => 4,
         }
     }
 }
@@ -63,9 +75,9 @@ impl Cpu {
 pub struct System {
     /// Operating system family.
     pub os: OperatingSystem,
-    /// Major, minor, patch of the kernel's version.
+    /// Major, minor, patch of the kernel's version; on Windows major, minor, build.
     pub version: (u32, u32, u32),
-    /// What `uname -srvm` prints: system, release, version, machine.
+    /// What `uname -srvm` prints: system, release, version, machine; elsewhere the like.
     pub description: String,
     /// The processor.
     pub cpu: Cpu,

@@ -2,10 +2,12 @@
 
 mod amd64;
 mod arm64;
+mod x86;
 
 pub use amd64::{Amd64State, DebugRegisters};
 pub use arm64::{Arm64State, Arm64Vector};
 use serde::{Deserialize, Serialize};
+pub use x86::X86State;
 
 /// The registers of one thread.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -15,6 +17,8 @@ pub enum CpuState {
     Amd64(Box<Amd64State>),
     /// AArch64.
     Arm64(Box<Arm64State>),
+    /// 32-bit x86.
+    X86(Box<X86State>),
 }
 
 impl CpuState {
@@ -24,6 +28,7 @@ impl CpuState {
         match self {
             Self::Amd64(state) => state.rsp,
             Self::Arm64(state) => state.sp,
+            Self::X86(state) => u64::from(state.esp),
         }
     }
 
@@ -33,6 +38,7 @@ impl CpuState {
         match self {
             Self::Amd64(state) => state.rip,
             Self::Arm64(state) => state.pc,
+            Self::X86(state) => u64::from(state.eip),
         }
     }
 
@@ -42,6 +48,7 @@ impl CpuState {
         match self {
             Self::Amd64(state) => state.data_pointers(),
             Self::Arm64(state) => state.data_pointers(),
+            Self::X86(state) => state.data_pointers(),
         }
         .into_iter()
     }
@@ -53,6 +60,7 @@ impl CpuState {
             // System V AMD64 ABI §3.2.2; "Writing ARM64 code for Apple platforms". Other systems on AArch64 have none, and
             // 128 bytes more do no harm.
             Self::Amd64(_) | Self::Arm64(_) => 128,
+            Self::X86(_) => 0,
         }
     }
 }

@@ -30,6 +30,8 @@ impl Found {
             stacks: Vec::with_capacity(count),
             lost: Vec::new(),
         };
+        // Windows has no signals, and its thread pointer points at no stack.
+        let signals = snapshot.windows.is_none();
         let mut left = INTERRUPTED_THREADS;
         for thread in &snapshot.threads {
             let Some(sp) = thread.stack_pointer() else { continue };
@@ -41,7 +43,7 @@ impl Found {
                 continue;
             };
             let parts = [Some(window.head), window.tail].into_iter().flatten();
-            let own = if blamed || left > 0 {
+            let own = if signals && (blamed || left > 0) {
                 let cap = cap(thread, blamed).min(MOST_INTERRUPTED);
                 interrupted_stack(&snapshot.regions, thread, is_main, window, cap)
             } else {
