@@ -49,6 +49,6 @@ pub use soft_error::{SoftError, Stage};
 pub use system::{Cpu, OperatingSystem, System, XsaveComponent};
 pub use thread::{Thread, ThreadTimes};
 pub use windows::{
-    EnvironmentBlock, PeImage, TimeZone, UnloadedModule, WindowsFacts, WindowsHandle, WindowsRegion,
-    WindowsThread,
+    EnvironmentBlock, PeImage, TimeZone, UnloadedModule, WindowsFacts, WindowsHandle, WindowsProcessor,
+    WindowsRegion, WindowsThread,
 };

@@ -117,6 +117,17 @@ pub struct EnvironmentBlock {
     pub text: Vec<u16>,
 }
 
+/// What Windows tells of the processor.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WindowsProcessor {
+    /// `wProcessorLevel` of `SYSTEM_INFO`: the family on x86 and x86-64.
+    pub level: u16,
+    /// `wProcessorRevision`: model in the upper byte and stepping in the lower one on x86 and x86-64.
+    pub revision: u16,
+    /// What `IsProcessorFeaturePresent` tells: bit n of the 128 is the answer for `PF_*` number n.
+    pub features: [u64; 2],
+}
+
 /// What only Windows tells of a process.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WindowsFacts {
@@ -126,6 +137,8 @@ pub struct WindowsFacts {
     pub suite_mask: u16,
     /// Service pack (`szCSDVersion`), mostly empty.
     pub service_pack: String,
+    /// The processor; of a 32-bit program on a 64-bit system: as that program is told.
+    pub processor: Option<WindowsProcessor>,
     /// Address of the process environment block. Of a 32-bit program on a 64-bit system: the 32-bit one.
     pub peb: Option<u64>,
     /// For such a program: the 64-bit one.
@@ -152,6 +165,8 @@ pub struct WindowsFacts {
     pub structures: Vec<(u64, u64)>,
     /// The environment.
     pub environment: Option<EnvironmentBlock>,
+    /// Of a 32-bit program on a 64-bit system: the environment that its 64-bit process parameters point to.
+    pub native_environment: Option<EnvironmentBlock>,
 }
 
 impl WindowsFacts {
