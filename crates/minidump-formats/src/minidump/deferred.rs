@@ -2,7 +2,7 @@
 
 use super::context::ContextKind;
 use super::gather::Gather;
-use super::streams::{linux_text, memory_info};
+use super::streams::{linux_text, memory_info, windows_memory_info, windows_regions};
 use super::{FormatError, MemoryWriter};
 use minidump_common::format::MINIDUMP_STREAM_TYPE;
 use minidump_snapshot::Snapshot;
@@ -15,6 +15,8 @@ const BATCH: usize = 32 << 10;
 pub(crate) enum Deferred {
     /// The contexts of all threads that have one, each aligned.
     Contexts(ContextKind),
+    /// The native contexts of all threads of a 32-bit program that have one, each aligned.
+    NativeContexts(ContextKind),
     /// The entries of the memory map.
     Regions,
     /// The text of the stream of this type.
@@ -32,6 +34,17 @@ impl Deferred {
             Self::Contexts(kind) => write_batches(&snapshot.threads, output, |batch, thread| {
                 kind.write(batch, thread).map(|_| ())
             }),
+            Self::NativeContexts(kind) => {
+                let threads = snapshot.windows.as_ref().map_or(&[][..], |facts| &facts.threads);
+                write_batches(threads, output, |batch, thread| {
+                    thread.native.as_ref().map_or(Ok(()), |state| kind.write_state(batch, state).map(|_| ()))
+                })
+            }
+            Self::Regions if !windows_regions(snapshot).is_empty() => {
+                write_batches(windows_regions(snapshot), output, |batch, region| {
+                    batch.write(windows_memory_info(region)).map(|_| ())
+                })
+            }
             Self::Regions => write_batches(&snapshot.regions, output, |batch, region| {
                 batch.write(memory_info(snapshot, region)).map(|_| ())
             }),

@@ -1,4 +1,5 @@
 use super::context::{Arm64Context, ContextKind};
+use super::header_flags::header_flags;
 use super::holes::write_locator;
 use super::memory_block::MemoryBlock;
 use super::memory_writer::{Gap, size_of_encoded};
@@ -15,12 +16,8 @@ use minidump_snapshot::{MemoryPlan, PlannedRange, Snapshot, SoftError, Stage};
 /// Streams that are entered besides the sections: soft errors, XSAVE areas, hole locator, memory list.
 const OWN_SLOTS: usize = 4;
 
-/// `MiniDumpWithFullMemory`, `MiniDumpWithHandleData`, `MiniDumpWithFullMemoryInfo` and `MiniDumpWithThreadInfo` of `MINIDUMP_TYPE`.
-/// Source: <https://learn.microsoft.com/windows/win32/api/minidumpapiset/ne-minidumpapiset-minidump_type>.
+/// `MiniDumpWithFullMemory` of `MINIDUMP_TYPE`.
 const WITH_FULL_MEMORY: u64 = 0x2;
-const WITH_HANDLE_DATA: u64 = 0x4;
-const WITH_FULL_MEMORY_INFO: u64 = 0x800;
-const WITH_THREAD_INFO: u64 = 0x1000;
 
 /// What a caller may decide about the file.
 #[derive(Clone)]
@@ -41,7 +38,8 @@ pub struct LayoutOptions<'a> {
     /// there was, or that what is private was taken out of it. With `MiniDumpWithFullMemory`, the memory is always in a
     /// `Memory64List`, as Windows writes it. Default none.
     pub flags: u64,
-    /// The pair of processor architecture and context of an AArch64 process. Default [`Arm64Context::Breakpad`].
+    /// The pair of processor architecture and context of an AArch64 process. Default [`Arm64Context::Breakpad`]. A
+    /// process of Windows always has [`Arm64Context::Microsoft`]: nothing else is a dump to its debuggers.
     pub arm64_context: Arm64Context,
 }
 
@@ -115,7 +113,7 @@ pub fn layout<'a>(
 ) -> Result<Layout<'a>, FormatError> {
     let omit = Omit(options.omit);
     let block = if omit.memory() { MemoryBlock::unlisted() } else { MemoryBlock::new(plan)? };
-    let own = own_sections(snapshot, plan, ContextKind::new(&snapshot.system.cpu, options.arm64_context));
+    let own = own_sections(snapshot, plan, ContextKind::new(&snapshot.system, options.arm64_context));
     let texts: Vec<_> = snapshot.linux.iter().flat_map(linux_texts).collect();
     let kept = |section: &&dyn SectionWriter| !omit.has(section.section_type());
     let mut ordered: Vec<&dyn SectionWriter> = own.iter().map(Box::as_ref).filter(kept).collect();
@@ -259,16 +257,11 @@ impl FileHead {
         }
         self.buffer.align(MEMORY_ALIGNMENT);
         let time = time::seconds(snapshot.captured_at_us);
-        self.directory.finish(&mut self.buffer, time, flags(snapshot, omit) | options.flags)?;
+        self.directory.finish(
+            &mut self.buffer,
+            time,
+            header_flags(snapshot, block, |stream| omit.has(stream)) | options.flags,
+        )?;
         Ok((self.buffer, self.soft_errors, tail))
     }
-}
-
-fn flags(snapshot: &Snapshot, omit: Omit<'_>) -> u64 {
-    let flag = |bit: u64, stream: MINIDUMP_STREAM_TYPE, is_empty: bool| {
-        if is_empty || omit.has(stream.into()) { 0 } else { bit }
-    };
-    flag(WITH_THREAD_INFO, MINIDUMP_STREAM_TYPE::ThreadInfoListStream, false)
-        | flag(WITH_HANDLE_DATA, MINIDUMP_STREAM_TYPE::HandleDataStream, snapshot.handles.is_empty())
-        | flag(WITH_FULL_MEMORY_INFO, MINIDUMP_STREAM_TYPE::MemoryInfoListStream, snapshot.regions.is_empty())
 }

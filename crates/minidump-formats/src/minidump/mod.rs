@@ -20,6 +20,7 @@ mod deferred;
 mod dir_section;
 mod error;
 mod gather;
+mod header_flags;
 mod holes;
 mod layout;
 mod memory_block;
@@ -32,7 +33,7 @@ mod tail;
 mod time;
 mod write;
 
-pub use context::{Arm64Context, amd64_context, arm64_context, old_arm64_context};
+pub use context::{Arm64Context, amd64_context, arm64_context, old_arm64_context, x86_context};
 pub use dir_section::DirSection;
 pub use error::FormatError;
 pub use holes::{Hole, HoleEntry, HoleLocator, HoleTableHeader};
@@ -40,10 +41,11 @@ pub use layout::{Layout, LayoutOptions, layout};
 pub use memory_writer::{MemoryWriter, ReservedArray};
 pub use minidump_common::format::MINIDUMP_DIRECTORY as MDRawDirectory;
 pub use private_streams::{
-    APPLE_FACTS_STREAM, HOLE_TABLE_STREAM, ListHeader, THREAD_EXTRA_STREAM, XSAVE_LIST_STREAM,
+    APPLE_FACTS_STREAM, HOLE_TABLE_STREAM, ListHeader, NATIVE_CONTEXTS_STREAM, THREAD_EXTRA_STREAM,
+    XSAVE_LIST_STREAM,
 };
 pub use section::SectionWriter;
-pub use streams::{ThreadExtra, ThreadExtraFlags, XsaveArea};
+pub use streams::{NativeContext, ThreadExtra, ThreadExtraFlags, XsaveArea};
 pub use write::Written;
 
 // The ELF core encoder shares these.

@@ -14,6 +14,10 @@ pub const XSAVE_LIST_STREAM: u32 = 0x4d44_0003;
 /// What only Apple's systems tell and no other stream has a field for: an [`AppleRecord`](crate::apple_record::AppleRecord).
 pub const APPLE_FACTS_STREAM: u32 = 0x4d44_0004;
 
+/// The 64-bit registers of the threads of a 32-bit program of Windows: a [`ListHeader`], then
+/// [`NativeContext`](super::NativeContext) entries.
+pub const NATIVE_CONTEXTS_STREAM: u32 = 0x4d44_0005;
+
 /// Start of our own list streams, 16 bytes. Later versions may make header and entries longer at their ends; readers
 /// go by the sizes told here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Pread, Pwrite, SizeWith)]

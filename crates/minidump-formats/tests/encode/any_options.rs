@@ -4,12 +4,15 @@ use crate::any_snapshot::{ALWAYS, any_plan, any_snapshot};
 use crate::apple::{any_mac_snapshot, any_pair};
 use crate::build::{full_source, write};
 use crate::raw::Raw;
+use crate::windows::any_windows_snapshot;
 use minidump::{Minidump, MinidumpThreadList};
 use minidump_formats::minidump::{
     APPLE_FACTS_STREAM, FormatError, HOLE_TABLE_STREAM, LayoutOptions, MDRawDirectory, MemoryWriter,
-    SectionWriter, XSAVE_LIST_STREAM, layout,
+    NATIVE_CONTEXTS_STREAM, SectionWriter, XSAVE_LIST_STREAM, layout,
 };
-use minidump_snapshot::{BufferSource, MemoryPlan, Snapshot};
+use minidump_snapshot::{
+    BufferSource, CpuState, MemoryPlan, OperatingSystem, Snapshot, Thread, WindowsFacts,
+};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
@@ -19,8 +22,9 @@ const MEMORY: [u32; 2] = [5, 9];
 const WITH_FULL_MEMORY: u64 = 2;
 
 /// Types that depend on what the snapshot holds.
-const SOMETIMES: [u32; 17] = [
+const SOMETIMES: [u32; 19] = [
     12,
+    14,
     16,
     0x4350_0001,
     0x4767_0003,
@@ -37,6 +41,7 @@ const SOMETIMES: [u32; 17] = [
     0x4d7a_0001,
     0x4d7a_0002,
     APPLE_FACTS_STREAM,
+    NATIVE_CONTEXTS_STREAM,
 ];
 
 /// A stream of an application: so many bytes, or a failure.
@@ -84,9 +89,12 @@ fn expected_types(
     let blamed = snapshot.exception.is_some() || snapshot.blamed_thread.is_some();
     let has_mask = apple.is_some_and(|facts| matches!(facts.address_bits, Some(1..=63)));
     let of_apple = apple.is_some() || snapshot.threads.iter().any(|thread| thread.apple.is_some());
+    let windows = snapshot.windows.as_ref();
+    let is_windows = snapshot.system.os == OperatingSystem::Windows;
     let sometimes = [
-        (12, !snapshot.handles.is_empty()),
-        (16, !snapshot.regions.is_empty()),
+        (12, !snapshot.handles.is_empty() || windows.is_some_and(|facts| !facts.handles.is_empty())),
+        (14, windows.is_some_and(|facts| !facts.unloaded_modules.is_empty())),
+        (16, !snapshot.regions.is_empty() || windows.is_some_and(|facts| !facts.regions.is_empty())),
         (0x4350_0001, !snapshot.annotations.is_empty() || has_mask),
         (0x4767_0003, facts.cpu_info.is_some()),
         (0x4767_0004, facts.status.is_some()),
@@ -97,15 +105,17 @@ fn expected_types(
         (0x4767_0009, facts.maps.is_some()),
         (0x4767_000a, facts.dso_debug.is_some()),
         (0x4d7a_0003, facts.limits.is_some()),
-        (0x4767_0001, apple.is_some() && blamed),
+        (0x4767_0001, (apple.is_some() || windows.is_some()) && blamed),
         (0x4d7a_0001, apple.is_some_and(|facts| !facts.crash_info.is_empty())),
         (0x4d7a_0002, apple.is_some_and(|facts| facts.boot_args.is_some())),
         (APPLE_FACTS_STREAM, of_apple),
+        (NATIVE_CONTEXTS_STREAM, windows.is_some_and(has_native_registers)),
         (XSAVE_LIST_STREAM, snapshot.threads.iter().any(has_extended_state)),
     ];
     let there = sometimes.iter().filter(|(_, there)| *there).map(|(stream, _)| *stream);
     let mut types: BTreeSet<u32> = ALWAYS.into_iter().chain(there).collect();
     types.retain(|stream| !omit.contains(stream));
+    types.retain(|stream| *stream != 6 || !is_windows || snapshot.exception.is_some());
     let without_memory = omit.iter().any(|stream| MEMORY.contains(stream));
     types.retain(|stream| !(without_memory && MEMORY.contains(stream)));
     if without_memory || source_is_complete {
@@ -115,9 +125,16 @@ fn expected_types(
     types
 }
 
-fn has_extended_state(thread: &minidump_snapshot::Thread) -> bool {
-    let Some(minidump_snapshot::CpuState::Amd64(state)) = &thread.cpu else { return false };
-    state.xsave.len() > 576
+fn has_extended_state(thread: &Thread) -> bool {
+    match &thread.cpu {
+        Some(CpuState::Amd64(state)) => state.xsave.len() > 576,
+        Some(CpuState::X86(state)) => state.xsave.len() > 576,
+        _ => false,
+    }
+}
+
+fn has_native_registers(facts: &WindowsFacts) -> bool {
+    facts.threads.iter().any(|thread| thread.native.is_some())
 }
 
 fn check_file(raw: &Raw, snapshot: &Snapshot, plan: &MemoryPlan) -> Result<(), TestCaseError> {
@@ -147,7 +164,7 @@ fn check_file(raw: &Raw, snapshot: &Snapshot, plan: &MemoryPlan) -> Result<(), T
 proptest! {
     #[test]
     fn any_mix_of_options_gives_a_readable_file_with_the_streams_that_were_asked_for(
-        snapshot in prop_oneof![any_snapshot(), any_mac_snapshot()],
+        snapshot in prop_oneof![any_snapshot(), any_mac_snapshot(), any_windows_snapshot()],
         arm64_context in any_pair(),
         plan in any_plan(),
         omit in any_omit(),

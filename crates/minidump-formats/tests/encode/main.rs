@@ -20,4 +20,5 @@ mod round_trip;
 mod sections;
 mod system;
 mod threads;
+mod windows;
 mod writing;

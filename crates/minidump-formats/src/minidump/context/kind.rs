@@ -1,7 +1,7 @@
-use super::{amd64, arm64};
+use super::{amd64, arm64, x86};
 use crate::minidump::{FormatError, MemoryWriter};
 use minidump_common::format::{MINIDUMP_LOCATION_DESCRIPTOR, ProcessorArchitecture};
-use minidump_snapshot::{Cpu, CpuState, Thread};
+use minidump_snapshot::{Cpu, CpuState, OperatingSystem, System, Thread};
 
 /// Alignment of contexts in the file: that of `CONTEXT` on x86-64.
 pub(crate) const CONTEXT_ALIGNMENT: usize = 16;
@@ -27,17 +27,30 @@ pub(crate) enum ContextKind {
     Amd64,
     Arm64,
     OldArm64,
+    X86,
     /// No record is known for the processor: the file has no contexts.
     Unknown,
 }
 
 impl ContextKind {
-    /// The record for a processor.
-    pub(crate) fn new(cpu: &Cpu, arm64: Arm64Context) -> Self {
-        match (cpu, arm64) {
+    /// The record for the processes of a system. Those of Windows have Microsoft's, whatever `arm64` says.
+    pub(crate) fn new(system: &System, arm64: Arm64Context) -> Self {
+        let arm64 = if system.os == OperatingSystem::Windows { Arm64Context::Microsoft } else { arm64 };
+        match (&system.cpu, arm64) {
             (Cpu::Amd64 { .. }, _) => Self::Amd64,
             (Cpu::Arm64, Arm64Context::Microsoft) => Self::Arm64,
             (Cpu::Arm64, Arm64Context::Breakpad) => Self::OldArm64,
+            (Cpu::X86 { .. }, _) => Self::X86,
+            _ => Self::Unknown,
+        }
+    }
+
+    /// Microsoft's record for these registers.
+    pub(crate) fn of(state: &CpuState) -> Self {
+        match state {
+            CpuState::Amd64(_) => Self::Amd64,
+            CpuState::Arm64(_) => Self::Arm64,
+            CpuState::X86(_) => Self::X86,
             _ => Self::Unknown,
         }
     }
@@ -48,6 +61,7 @@ impl ContextKind {
             Self::Amd64 => ProcessorArchitecture::PROCESSOR_ARCHITECTURE_AMD64,
             Self::Arm64 => ProcessorArchitecture::PROCESSOR_ARCHITECTURE_ARM64,
             Self::OldArm64 => ProcessorArchitecture::PROCESSOR_ARCHITECTURE_ARM64_OLD,
+            Self::X86 => ProcessorArchitecture::PROCESSOR_ARCHITECTURE_INTEL,
             Self::Unknown => ProcessorArchitecture::PROCESSOR_ARCHITECTURE_UNKNOWN,
         }
     }
@@ -58,6 +72,7 @@ impl ContextKind {
             Self::Amd64 => 1232,
             Self::Arm64 => 912,
             Self::OldArm64 => 796,
+            Self::X86 => 716,
             Self::Unknown => 0,
         }
     }
@@ -70,11 +85,20 @@ impl ContextKind {
     /// Whether `thread` has a context: its registers are of the file's processor, or at least stack and instruction
     /// pointer are known.
     pub(crate) fn is_known_of(self, thread: &Thread) -> bool {
-        match &thread.cpu {
-            Some(CpuState::Amd64(_)) => self == Self::Amd64,
-            Some(CpuState::Arm64(_)) => matches!(self, Self::Arm64 | Self::OldArm64),
-            Some(_) => false,
-            None => self != Self::Unknown && thread.fallback_sp_ip.is_some(),
+        match (&thread.cpu, thread.fallback_sp_ip) {
+            (Some(state), _) => self.holds(state),
+            (None, Some((sp, ip))) if self == Self::X86 => x86::pointers_only(sp, ip).is_some(),
+            (None, pointers) => self != Self::Unknown && pointers.is_some(),
+        }
+    }
+
+    /// Whether the record is one of these registers.
+    pub(crate) fn holds(self, state: &CpuState) -> bool {
+        match state {
+            CpuState::Amd64(_) => self == Self::Amd64,
+            CpuState::Arm64(_) => matches!(self, Self::Arm64 | Self::OldArm64),
+            CpuState::X86(_) => self == Self::X86,
+            _ => false,
         }
     }
 
@@ -87,18 +111,41 @@ impl ContextKind {
         buffer: &mut MemoryWriter,
         thread: &Thread,
     ) -> Result<MINIDUMP_LOCATION_DESCRIPTOR, FormatError> {
+        if let Some(state) = &thread.cpu {
+            return self.write_state(buffer, state);
+        }
         if !self.is_known_of(thread) {
             return Ok(MINIDUMP_LOCATION_DESCRIPTOR::default());
         }
         buffer.align(CONTEXT_ALIGNMENT);
         let (sp, ip) = thread.fallback_sp_ip.unwrap_or_default();
-        let written = match (self, &thread.cpu) {
-            (_, Some(CpuState::Amd64(state))) => buffer.write(amd64::context(state)),
-            (Self::OldArm64, Some(CpuState::Arm64(state))) => buffer.write(arm64::old_context(state)),
-            (_, Some(CpuState::Arm64(state))) => buffer.write(arm64::context(state)),
-            (Self::OldArm64, _) => buffer.write(arm64::old_pointers_only(sp, ip)),
-            (Self::Arm64, _) => buffer.write(arm64::pointers_only(sp, ip)),
+        let written = match self {
+            Self::OldArm64 => buffer.write(arm64::old_pointers_only(sp, ip)),
+            Self::Arm64 => buffer.write(arm64::pointers_only(sp, ip)),
+            Self::X86 => buffer.write(x86::pointers_only(sp, ip).unwrap_or_default()),
             _ => buffer.write(amd64::pointers_only(sp, ip)),
+        }?;
+        buffer.align(CONTEXT_ALIGNMENT);
+        Ok(written)
+    }
+
+    /// Appends the context of these registers, aligned, and zeros up to the next one. The descriptor is zero when they are
+    /// another processor's.
+    pub(crate) fn write_state(
+        self,
+        buffer: &mut MemoryWriter,
+        state: &CpuState,
+    ) -> Result<MINIDUMP_LOCATION_DESCRIPTOR, FormatError> {
+        if !self.holds(state) {
+            return Ok(MINIDUMP_LOCATION_DESCRIPTOR::default());
+        }
+        buffer.align(CONTEXT_ALIGNMENT);
+        let written = match (self, state) {
+            (_, CpuState::Amd64(state)) => buffer.write(amd64::context(state)),
+            (Self::OldArm64, CpuState::Arm64(state)) => buffer.write(arm64::old_context(state)),
+            (_, CpuState::Arm64(state)) => buffer.write(arm64::context(state)),
+            (_, CpuState::X86(state)) => buffer.write(x86::context(state)),
+            _ => Ok(MINIDUMP_LOCATION_DESCRIPTOR::default()),
         }?;
         buffer.align(CONTEXT_ALIGNMENT);
         Ok(written)
@@ -109,7 +156,7 @@ impl ContextKind {
 mod tests {
     use super::*;
     use crate::minidump::memory_writer::size_of_encoded;
-    use minidump_common::format::{CONTEXT_AMD64, CONTEXT_ARM64, CONTEXT_ARM64_OLD};
+    use minidump_common::format::{CONTEXT_AMD64, CONTEXT_ARM64, CONTEXT_ARM64_OLD, CONTEXT_X86};
     use minidump_snapshot::cpu::{Amd64State, Arm64State};
 
     #[test]
@@ -117,7 +164,8 @@ mod tests {
         assert_eq!(ContextKind::Amd64.size() as usize, size_of_encoded::<CONTEXT_AMD64>());
         assert_eq!(ContextKind::Arm64.size() as usize, size_of_encoded::<CONTEXT_ARM64>());
         assert_eq!(ContextKind::OldArm64.size() as usize, size_of_encoded::<CONTEXT_ARM64_OLD>());
-        assert_eq!(ContextKind::OldArm64.stride(), 800);
+        assert_eq!(ContextKind::X86.size() as usize, size_of_encoded::<CONTEXT_X86>());
+        assert_eq!((ContextKind::OldArm64.stride(), ContextKind::X86.stride()), (800, 720));
     }
 
     #[test]

@@ -11,7 +11,8 @@ const DUMP_REQUESTED: u32 = 0xffff_ffff;
 
 /// Why the dump was taken, with a copy of the registers of the thread concerned.
 ///
-/// It is always there: readers take the thread to show first from it. The context is a copy of the thread's own, so
+/// It is there although nothing crashed, too: readers take the thread to show first from it. Only of a process of Windows
+/// it is not then, because its debuggers would show the code as an exception; `BreakpadInfo` tells the thread there. The context is a copy of the thread's own, so
 /// that the first bytes of a file that was cut off are worth the most.
 pub(crate) struct ExceptionSection<'a> {
     pub snapshot: &'a Snapshot,

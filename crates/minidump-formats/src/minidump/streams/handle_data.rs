@@ -1,7 +1,8 @@
+use super::names::Names;
 use crate::minidump::memory_writer::{count, size_of_encoded};
 use crate::minidump::{FormatError, MDRawDirectory, MemoryWriter, SectionWriter};
 use minidump_common::format::{
-    MINIDUMP_HANDLE_DATA_STREAM, MINIDUMP_HANDLE_DESCRIPTOR, MINIDUMP_STREAM_TYPE, RVA,
+    MINIDUMP_HANDLE_DATA_STREAM, MINIDUMP_HANDLE_DESCRIPTOR, MINIDUMP_STREAM_TYPE,
 };
 use minidump_snapshot::{HandleKind, Snapshot};
 
@@ -25,21 +26,6 @@ fn type_name(kind: HandleKind) -> &'static str {
     }
 }
 
-/// Offsets of the type names that the file holds already: there are few, and thousands of handles.
-#[derive(Default)]
-struct TypeNames(Vec<(&'static str, RVA)>);
-
-impl TypeNames {
-    fn rva(&mut self, buffer: &mut MemoryWriter, name: &'static str) -> Result<RVA, FormatError> {
-        if let Some((_, rva)) = self.0.iter().find(|(known, _)| *known == name) {
-            return Ok(*rva);
-        }
-        let rva = buffer.write_string(name.as_bytes())?;
-        self.0.push((name, rva));
-        Ok(rva)
-    }
-}
-
 impl SectionWriter for HandleDataSection<'_> {
     fn write_section(&self, buffer: &mut MemoryWriter) -> Result<MDRawDirectory, FormatError> {
         let handles = &self.0.handles;
@@ -53,7 +39,7 @@ impl SectionWriter for HandleDataSection<'_> {
         })?;
         let list = buffer.reserve_array(handles.len())?;
         let location = buffer.location_since(start)?;
-        let mut type_names = TypeNames::default();
+        let mut type_names = Names::default();
         for (index, handle) in handles.iter().enumerate() {
             let descriptor = MINIDUMP_HANDLE_DESCRIPTOR {
                 handle: handle.value,

@@ -5,9 +5,10 @@ use minidump_common::format::{
     MINIDUMP_MEMORY_INFO, MINIDUMP_MEMORY_INFO_LIST, MINIDUMP_STREAM_TYPE, MemoryProtection, MemoryState,
     MemoryType,
 };
-use minidump_snapshot::{Protection, Region, RegionKind, Snapshot};
+use minidump_snapshot::{Protection, Region, RegionKind, Snapshot, WindowsRegion};
 
-/// The memory map, with the mappings of Linux told in the words of Windows.
+/// The memory map. That of Windows is as the system tells it, free and reserved ranges included; mappings of other
+/// systems are told in the words of Windows.
 ///
 /// Source: <https://learn.microsoft.com/windows/win32/memory/memory-protection-constants>.
 pub(crate) struct MemoryInfoListSection<'a>(pub &'a Snapshot);
@@ -50,6 +51,32 @@ pub(crate) fn memory_info(snapshot: &Snapshot, region: &Region) -> MINIDUMP_MEMO
     }
 }
 
+/// The entry of a region of Windows.
+pub(crate) fn windows_memory_info(region: &WindowsRegion) -> MINIDUMP_MEMORY_INFO {
+    MINIDUMP_MEMORY_INFO {
+        base_address: region.base,
+        allocation_base: region.allocation_base,
+        allocation_protection: region.allocation_protection,
+        __alignment1: 0,
+        region_size: region.size,
+        state: region.state,
+        protection: region.protection,
+        _type: region.kind,
+        __alignment2: 0,
+    }
+}
+
+/// What Windows tells of its regions; empty on other systems, and when it told nothing.
+pub(crate) fn windows_regions(snapshot: &Snapshot) -> &[WindowsRegion] {
+    snapshot.windows.as_ref().map_or(&[], |facts| &facts.regions)
+}
+
+/// Number of regions in the stream.
+pub(crate) fn count_of_regions(snapshot: &Snapshot) -> usize {
+    let windows = windows_regions(snapshot).len();
+    if windows > 0 { windows } else { snapshot.regions.len() }
+}
+
 impl SectionWriter for MemoryInfoListSection<'_> {
     fn write_section(&self, buffer: &mut MemoryWriter) -> Result<MDRawDirectory, FormatError> {
         buffer.align(8);
@@ -58,9 +85,9 @@ impl SectionWriter for MemoryInfoListSection<'_> {
         buffer.write(MINIDUMP_MEMORY_INFO_LIST {
             size_of_header: count(size_of_encoded::<MINIDUMP_MEMORY_INFO_LIST>())?,
             size_of_entry: count(entry_size)?,
-            number_of_entries: self.0.regions.len() as u64,
+            number_of_entries: count_of_regions(self.0) as u64,
         })?;
-        let size = (self.0.regions.len() as u64).saturating_mul(entry_size as u64);
+        let size = (count_of_regions(self.0) as u64).saturating_mul(entry_size as u64);
         buffer.defer(size, Deferred::Regions)?;
         Ok(MDRawDirectory { stream_type: self.section_type(), location: buffer.location_since(start)? })
     }

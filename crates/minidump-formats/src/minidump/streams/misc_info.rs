@@ -2,12 +2,13 @@ use crate::minidump::memory_writer::{count, size_of_encoded};
 use crate::minidump::time::seconds;
 use crate::minidump::{FormatError, MDRawDirectory, MemoryWriter, SectionWriter};
 use minidump_common::format::{
-    MINIDUMP_MISC_INFO_5, MINIDUMP_STREAM_TYPE, MiscInfoFlags, TIME_ZONE_INFORMATION,
+    MINIDUMP_MISC_INFO_5, MINIDUMP_STREAM_TYPE, MiscInfoFlags, SYSTEMTIME, TIME_ZONE_INFORMATION,
     XSTATE_CONFIG_FEATURE_MSC_INFO, XSTATE_FEATURE,
 };
-use minidump_snapshot::{Cpu, Snapshot, XsaveComponent};
+use minidump_snapshot::{Cpu, Snapshot, TimeZone, WindowsFacts, XsaveComponent};
 
-/// Process id and times, clock, what the system and the writer are called, and the shape of XSAVE areas.
+/// Process id and times, clock, what the system and the writer are called, and the shape of XSAVE areas; on Windows also
+/// the integrity level, the execute flags and the time zone.
 ///
 /// Source: `MINIDUMP_MISC_INFO_5` of minidumpapiset.h. As in Windows' own dumps the offsets of `XStateData` count from
 /// the start of the XSAVE area; x87 (offset 0, 160 bytes) and SSE (offset 160, 256 bytes) are the FXSAVE image.
@@ -51,11 +52,42 @@ fn xstate(components: &[XsaveComponent]) -> XSTATE_CONFIG_FEATURE_MSC_INFO {
     info
 }
 
+/// Source: <https://learn.microsoft.com/windows/win32/api/timezoneapi/ns-timezoneapi-time_zone_information>.
+fn time_zone(zone: &TimeZone) -> TIME_ZONE_INFORMATION {
+    TIME_ZONE_INFORMATION {
+        bias: zone.bias,
+        standard_name: fixed(&zone.standard_name),
+        standard_date: system_time(zone.standard_date),
+        standard_bias: zone.standard_bias,
+        daylight_name: fixed(&zone.daylight_name),
+        daylight_date: system_time(zone.daylight_date),
+        daylight_bias: zone.daylight_bias,
+    }
+}
+
+fn system_time(parts: [u16; 8]) -> SYSTEMTIME {
+    let [year, month, day_of_week, day, hour, minute, second, milliseconds] = parts;
+    SYSTEMTIME { year, month, day_of_week, day, hour, minute, second, milliseconds }
+}
+
 impl MiscInfoSection<'_> {
+    fn windows<T>(&self, fact: impl FnOnce(&WindowsFacts) -> Option<T>) -> Option<T> {
+        self.0.windows.as_ref().and_then(fact)
+    }
+
+    fn time_zone(&self) -> Option<&TimeZone> {
+        self.0.windows.as_ref()?.time_zone.as_ref()
+    }
+
     fn flags(&self) -> MiscInfoFlags {
         let mut flags = MiscInfoFlags::MINIDUMP_MISC1_PROCESS_ID | MiscInfoFlags::MINIDUMP_MISC4_BUILDSTRING;
         flags.set(MiscInfoFlags::MINIDUMP_MISC1_PROCESS_TIMES, self.0.process.start_time_us.is_some());
         flags.set(MiscInfoFlags::MINIDUMP_MISC1_PROCESSOR_POWER_INFO, self.0.system.cpu_max_mhz.is_some());
+        let integrity = self.windows(|facts| facts.integrity_level);
+        flags.set(MiscInfoFlags::MINIDUMP_MISC3_PROCESS_INTEGRITY, integrity.is_some());
+        let execute = self.windows(|facts| facts.execute_flags);
+        flags.set(MiscInfoFlags::MINIDUMP_MISC3_PROCESS_EXECUTE_FLAGS, execute.is_some());
+        flags.set(MiscInfoFlags::MINIDUMP_MISC3_TIMEZONE, self.time_zone().is_some());
         flags
     }
 }
@@ -64,7 +96,7 @@ impl SectionWriter for MiscInfoSection<'_> {
     fn write_section(&self, buffer: &mut MemoryWriter) -> Result<MDRawDirectory, FormatError> {
         let Snapshot { process, system, .. } = self.0;
         let components = match &system.cpu {
-            Cpu::Amd64 { xsave, .. } => xsave.as_slice(),
+            Cpu::Amd64 { xsave, .. } | Cpu::X86 { xsave, .. } => xsave.as_slice(),
             _ => &[],
         };
         let raw = MINIDUMP_MISC_INFO_5 {
@@ -79,11 +111,11 @@ impl SectionWriter for MiscInfoSection<'_> {
             processor_mhz_limit: 0,
             processor_max_idle_state: 0,
             processor_current_idle_state: 0,
-            process_integrity_level: 0,
-            process_execute_flags: 0,
+            process_integrity_level: self.windows(|facts| facts.integrity_level).unwrap_or(0),
+            process_execute_flags: self.windows(|facts| facts.execute_flags).unwrap_or(0),
             protected_process: 0,
-            time_zone_id: 0,
-            time_zone: TIME_ZONE_INFORMATION::default(),
+            time_zone_id: self.time_zone().map_or(0, |zone| zone.id),
+            time_zone: self.time_zone().map(time_zone).unwrap_or_default(),
             build_string: fixed(&system.description),
             dbg_bld_str: fixed(&system.build),
             xstate_data: xstate(components),

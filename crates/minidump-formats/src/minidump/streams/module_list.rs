@@ -1,10 +1,10 @@
+use super::cv_record;
 use crate::minidump::memory_writer::count;
 use crate::minidump::{FormatError, MDRawDirectory, MemoryWriter, SectionWriter};
 use minidump_common::format::{
-    CvSignature, GUID, MINIDUMP_LOCATION_DESCRIPTOR, MINIDUMP_MODULE, MINIDUMP_STREAM_TYPE, RVA,
-    VS_FFI_SIGNATURE, VS_FFI_STRUCVERSION, VS_FIXEDFILEINFO,
+    MINIDUMP_MODULE, MINIDUMP_STREAM_TYPE, RVA, VS_FFI_SIGNATURE, VS_FFI_STRUCVERSION, VS_FIXEDFILEINFO,
 };
-use minidump_snapshot::{FileVersion, Module, ModuleId, OperatingSystem, Snapshot};
+use minidump_snapshot::{FileVersion, Module, OperatingSystem, Snapshot};
 
 /// Longest module name, in UTF-16 code units. The Breakpad processor refuses the whole list for a longer one
 /// (`Minidump::max_string_length_`).
@@ -44,58 +44,6 @@ fn mach_version_info(version: Option<FileVersion>) -> VS_FIXEDFILEINFO {
     }
 }
 
-/// Appends the record that tells which build of the module it is; none when that is not known.
-fn write_cv_record(
-    buffer: &mut MemoryWriter,
-    module: &Module,
-) -> Result<MINIDUMP_LOCATION_DESCRIPTOR, FormatError> {
-    match &module.id {
-        Some(ModuleId::Uuid(uuid)) if uuid.iter().any(|byte| *byte != 0) => {
-            write_rsds(buffer, *uuid, &module.path)
-        }
-        Some(ModuleId::Uuid(_)) | None => Ok(MINIDUMP_LOCATION_DESCRIPTOR::default()),
-        Some(id) => write_bpel(buffer, id.as_bytes()),
-    }
-}
-
-/// Appends the `CodeView` record `RSDS`: the UUID as a GUID, whose first three fields are little-endian numbers, the age,
-/// and the file's name without its directory.
-fn write_rsds(
-    buffer: &mut MemoryWriter,
-    uuid: [u8; 16],
-    path: &[u8],
-) -> Result<MINIDUMP_LOCATION_DESCRIPTOR, FormatError> {
-    const AGE: u32 = 0;
-    let [a0, a1, a2, a3, b0, b1, c0, c1, data4 @ ..] = uuid;
-    let guid = GUID {
-        data1: u32::from_be_bytes([a0, a1, a2, a3]),
-        data2: u16::from_be_bytes([b0, b1]),
-        data3: u16::from_be_bytes([c0, c1]),
-        data4,
-    };
-    let name = path.rsplit(|byte| *byte == b'/').next().unwrap_or(path);
-    buffer.align(4);
-    let start = buffer.position();
-    buffer.write(CvSignature::Pdb70 as u32)?;
-    buffer.write(guid)?;
-    buffer.write(AGE)?;
-    buffer.write_bytes(String::from_utf8_lossy(name).replace('\0', "\u{fffd}").as_bytes())?;
-    buffer.write(0_u8)?;
-    buffer.location_since(start)
-}
-
-/// Appends the `CodeView` record `BpEL`: the signature, then the bytes of the id.
-fn write_bpel(buffer: &mut MemoryWriter, bytes: &[u8]) -> Result<MINIDUMP_LOCATION_DESCRIPTOR, FormatError> {
-    if bytes.is_empty() {
-        return Ok(MINIDUMP_LOCATION_DESCRIPTOR::default());
-    }
-    buffer.align(4);
-    let start = buffer.position();
-    buffer.write(CvSignature::Elf as u32)?;
-    buffer.write_bytes(bytes)?;
-    buffer.location_since(start)
-}
-
 /// The name. Of one that is too long the end is kept, which tells the file.
 fn name_units(path: &[u8]) -> Vec<u16> {
     let units: Vec<u16> = String::from_utf8_lossy(path).encode_utf16().collect();
@@ -112,21 +60,61 @@ fn write_name(buffer: &mut MemoryWriter, path: &[u8]) -> Result<RVA, FormatError
     if path.len() <= NAME_LIMIT { buffer.write_string(path) } else { buffer.write_units(&name_units(path)) }
 }
 
+/// The version of a PE image in its halves of 16 bits, when nothing but the number is known.
+fn pe_version_info(version: Option<FileVersion>) -> VS_FIXEDFILEINFO {
+    let Some(version) = version else { return VS_FIXEDFILEINFO::default() };
+    let half = |part: u32| part.min(0xffff);
+    VS_FIXEDFILEINFO {
+        signature: VS_FFI_SIGNATURE,
+        struct_version: VS_FFI_STRUCVERSION,
+        file_version_hi: half(version.major) << 16 | half(version.minor),
+        file_version_lo: half(version.patch) << 16 | half(version.build),
+        ..VS_FIXEDFILEINFO::default()
+    }
+}
+
+/// The version resource of a PE image, all of it.
+fn fixed_file_info(words: [u32; 13]) -> VS_FIXEDFILEINFO {
+    let [signature, struct_version, file_hi, file_lo, product_hi, product_lo, mask, flags, kind @ ..] = words;
+    let [file_os, file_type, file_subtype, file_date_hi, file_date_lo] = kind;
+    VS_FIXEDFILEINFO {
+        signature,
+        struct_version,
+        file_version_hi: file_hi,
+        file_version_lo: file_lo,
+        product_version_hi: product_hi,
+        product_version_lo: product_lo,
+        file_flags_mask: mask,
+        file_flags: flags,
+        file_os,
+        file_type,
+        file_subtype,
+        file_date_hi,
+        file_date_lo,
+    }
+}
+
 fn raw(
     buffer: &mut MemoryWriter,
     module: &Module,
-    os: OperatingSystem,
+    snapshot: &Snapshot,
 ) -> Result<MINIDUMP_MODULE, FormatError> {
-    let version_info = match os {
+    let image = snapshot.windows.as_ref().and_then(|facts| facts.image_at(module.base));
+    let version_info = match snapshot.system.os {
         OperatingSystem::MacOs | OperatingSystem::Ios => mach_version_info(module.version),
+        OperatingSystem::Windows => image
+            .and_then(|image| image.version_info)
+            .map_or_else(|| pe_version_info(module.version), fixed_file_info),
         _ => version_info(module.version),
     };
     Ok(MINIDUMP_MODULE {
         base_of_image: module.base,
         size_of_image: u32::try_from(module.size).unwrap_or(u32::MAX),
+        checksum: image.map_or(0, |image| image.check_sum),
+        time_date_stamp: image.map_or(0, |image| image.time_stamp),
         module_name_rva: write_name(buffer, &module.path)?,
         version_info,
-        cv_record: write_cv_record(buffer, module)?,
+        cv_record: cv_record::write(buffer, module, image)?,
         ..MINIDUMP_MODULE::default()
     })
 }
@@ -141,7 +129,7 @@ impl SectionWriter for ModuleListSection<'_> {
         let program = self.0.modules.iter().filter(|module| module.is_main);
         let others = self.0.modules.iter().filter(|module| !module.is_main);
         for (index, module) in program.chain(others).enumerate() {
-            let raw = raw(buffer, module, self.0.system.os)?;
+            let raw = raw(buffer, module, self.0)?;
             buffer.fill(&list, index, raw)?;
         }
         Ok(MDRawDirectory { stream_type: self.section_type(), location })

@@ -18,7 +18,7 @@ const E_FAIL: u32 = 0x8000_4005;
 /// Size in bytes of the three u32 of `MINIDUMP_THREAD_INFO_LIST`.
 const HEADER_SIZE: u32 = 12;
 
-/// Times and affinity of the threads, and which of them could not be captured.
+/// Times and affinity of the threads, on Windows where they began, and which of them could not be captured.
 pub(crate) struct ThreadInfoListSection<'a>(pub &'a Snapshot);
 
 fn flags(thread: &Thread) -> u32 {
@@ -29,7 +29,8 @@ fn flags(thread: &Thread) -> u32 {
     context | info | if nothing { dump_flags::ERROR_THREAD } else { 0 }
 }
 
-fn raw(thread: &Thread) -> MINIDUMP_THREAD_INFO {
+fn raw(snapshot: &Snapshot, thread: &Thread) -> MINIDUMP_THREAD_INFO {
+    let windows = snapshot.windows.as_ref().and_then(|facts| facts.thread(thread.id));
     let dump_flags = flags(thread);
     let times = thread.times;
     MINIDUMP_THREAD_INFO {
@@ -41,7 +42,7 @@ fn raw(thread: &Thread) -> MINIDUMP_THREAD_INFO {
         exit_time: 0,
         kernel_time: times.map_or(0, |times| ticks(times.kernel_us)),
         user_time: times.map_or(0, |times| ticks(times.user_us)),
-        start_address: 0,
+        start_address: windows.and_then(|windows| windows.start_address).unwrap_or(0),
         affinity: thread.affinity.unwrap_or(0),
     }
 }
@@ -54,7 +55,7 @@ impl SectionWriter for ThreadInfoListSection<'_> {
         buffer.write(count(size_of_encoded::<MINIDUMP_THREAD_INFO>())?)?;
         buffer.write(count(self.0.threads.len())?)?;
         for thread in &self.0.threads {
-            buffer.write(raw(thread))?;
+            buffer.write(raw(self.0, thread))?;
         }
         Ok(MDRawDirectory { stream_type: self.section_type(), location: buffer.location_since(start)? })
     }

@@ -5,14 +5,14 @@ use crate::minidump::{FormatError, MDRawDirectory, MemoryWriter, ReservedArray, 
 use minidump_common::format::{
     MINIDUMP_LOCATION_DESCRIPTOR, MINIDUMP_MEMORY_DESCRIPTOR, MINIDUMP_STREAM_TYPE, MINIDUMP_THREAD,
 };
-use minidump_snapshot::{MemoryPlan, Snapshot, Thread, ThreadStack};
+use minidump_snapshot::{MemoryPlan, OperatingSystem, Snapshot, Thread, ThreadStack};
 
 /// Offset of `Stack.Memory` in `MINIDUMP_THREAD`: four u32, the u64 `Teb`, the u64 `Stack.StartOfMemoryRange`.
 const STACK_LOCATION: usize = 4 * 4 + 8 + 8;
 
 /// Threads with their registers and their stacks, in the order of the snapshot: the blamed one first.
 ///
-/// `Teb` stays zero. On Windows the last error of a thread lies at a fixed offset from it, and readers look there
+/// `Teb` stays zero but on Windows. There the last error of a thread lies at a fixed offset from it, and readers look there
 /// whatever the platform: with the FS base of Linux they would show a word of the thread's stack as its last error.
 /// The FS base is in [`THREAD_EXTRA_STREAM`](crate::minidump::THREAD_EXTRA_STREAM).
 pub(crate) struct ThreadListSection<'a> {
@@ -30,13 +30,16 @@ impl ThreadListSection<'_> {
         thread_context: MINIDUMP_LOCATION_DESCRIPTOR,
     ) -> Result<(), FormatError> {
         let stack = self.plan.stack_of(thread.id);
+        let windows = self.snapshot.windows.as_ref().and_then(|facts| facts.thread(thread.id));
+        let apple = thread.apple.as_ref().map(|apple| apple.suspend_count);
+        let is_windows = self.snapshot.system.os == OperatingSystem::Windows;
         let raw = MINIDUMP_THREAD {
             thread_id: thread.id,
-            suspend_count: thread.apple.as_ref().map_or(0, |apple| apple.suspend_count),
-            priority_class: 0,
+            suspend_count: windows.map(|windows| windows.suspend_count).or(apple).unwrap_or(0),
+            priority_class: windows.map_or(0, |windows| windows.priority_class),
             // A signed number on Linux; readers on Windows know it as signed, too.
             priority: thread.priority.unwrap_or(0).cast_unsigned(),
-            teb: 0,
+            teb: thread.thread_pointer.filter(|_| is_windows).unwrap_or(0),
             stack: stack_descriptor(stack, thread),
             thread_context,
         };

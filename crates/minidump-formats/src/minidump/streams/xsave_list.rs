@@ -104,10 +104,12 @@ pub(crate) struct ReservedList {
 }
 
 fn extended_area(thread: &Thread) -> Option<&[u8]> {
-    match thread.cpu.as_ref()? {
-        CpuState::Amd64(state) => Some(state.xsave.as_slice()).filter(|area| area.len() > LEGACY_SIZE),
-        _ => None,
-    }
+    let area = match thread.cpu.as_ref()? {
+        CpuState::Amd64(state) => state.xsave.as_slice(),
+        CpuState::X86(state) => state.xsave.as_slice(),
+        _ => return None,
+    };
+    Some(area).filter(|area| area.len() > LEGACY_SIZE)
 }
 
 fn padded(area: &[u8]) -> u64 {
