@@ -41,7 +41,9 @@ pub use memory::{
     ReadOutcome, ReadRequest, StackWindow, ThreadStack, stack_window,
 };
 pub use module::{FileVersion, Module, ModuleId};
-pub use privacy::{MaskedMemory, Redacted, SanitizedMemory, redact_environ};
+pub use privacy::{
+    MaskedMemory, Redacted, RedactedWide, SanitizedMemory, redact_environ, redact_wide_environ,
+};
 pub use process::Process;
 pub use region::{Protection, Region, RegionKind};
 pub use snapshot::{SNAPSHOT_VERSION, Snapshot};

@@ -1,8 +1,8 @@
 //! From a capture to a file: hides what must not be in it, and hands the rest to the encoder of the format.
 
 use crate::snapshot::{
-    MaskedMemory, MemoryMode, MemoryPlan, MemorySource, OperatingSystem, SanitizedMemory, Snapshot,
-    redact_environ,
+    EnvironmentBlock, MaskedMemory, MemoryMode, MemoryPlan, MemorySource, OperatingSystem, SanitizedMemory,
+    Snapshot, redact_environ, redact_wide_environ,
 };
 use crate::{DumpOptions, Format};
 use minidump_common::format::MINIDUMP_STREAM_TYPE;
@@ -42,14 +42,14 @@ pub(crate) fn encode(
 ) -> Result<Written, FormatError> {
     let Captured { snapshot, plan, memory, is_complete } = captured;
     check_system(snapshot, format)?;
-    let secrets = if options.keep_environ { Vec::new() } else { hide_environ(snapshot) };
-    let masked;
-    let memory: &dyn MemorySource = if secrets.is_empty() {
-        memory
-    } else {
-        masked = MaskedMemory::new(memory, &secrets, HIDDEN);
-        &masked
-    };
+    let Secrets { narrow, wide, native } =
+        if options.keep_environ { Secrets::default() } else { hide_environ(snapshot) };
+    let masked = MaskedMemory::new(memory, &narrow, HIDDEN);
+    let memory: &dyn MemorySource = if narrow.is_empty() { memory } else { &masked };
+    let masked_wide = MaskedMemory::wide(memory, &wide, HIDDEN);
+    let memory: &dyn MemorySource = if wide.is_empty() { memory } else { &masked_wide };
+    let masked_native = MaskedMemory::wide(memory, &native, HIDDEN);
+    let memory: &dyn MemorySource = if native.is_empty() { memory } else { &masked_native };
     let sanitized;
     let memory: &dyn MemorySource = if options.sanitize {
         sanitized = SanitizedMemory::new(memory, snapshot, plan);
@@ -89,11 +89,19 @@ pub(crate) fn is_apples(snapshot: &Snapshot) -> bool {
 
 /// Cores are of their own system: no debugger could make anything of another one's.
 fn check_system(snapshot: &Snapshot, format: Format) -> Result<(), FormatError> {
-    match (format, is_apples(snapshot)) {
-        (Format::ElfCore, true) => {
-            Err(FormatError::OtherSystem { system: "an Apple system", core: "an ELF" })
+    let core = match format {
+        Format::Minidump => return Ok(()),
+        Format::ElfCore => "an ELF",
+        Format::MachOCore => "a Mach-O",
+    };
+    match (format, snapshot.system.os) {
+        (_, OperatingSystem::Windows) => Err(FormatError::NoCore { core }),
+        (Format::ElfCore, _) if is_apples(snapshot) => {
+            Err(FormatError::OtherSystem { system: "an Apple system", core })
         }
-        (Format::MachOCore, false) => Err(FormatError::OtherSystem { system: "Linux", core: "a Mach-O" }),
+        (Format::MachOCore, _) if !is_apples(snapshot) => {
+            Err(FormatError::OtherSystem { system: "Linux", core })
+        }
         _ => Ok(()),
     }
 }
@@ -146,14 +154,39 @@ fn leave_out(snapshot: &mut Snapshot, streams: &[u32]) {
     }
 }
 
-/// Blanks secrets in the text of the environment. Returns where the same bytes lie in the target's memory.
-fn hide_environ(snapshot: &mut Snapshot) -> Vec<Range<u64>> {
-    let Some(facts) = &mut snapshot.linux else { return Vec::new() };
-    let Some(environ) = &facts.environ else { return Vec::new() };
-    let redacted = redact_environ(environ);
-    let addresses = facts.environ_address.map(|start| redacted.addresses(start)).unwrap_or_default();
-    facts.environ = Some(redacted.text);
-    addresses
+/// Where the secrets of the environment lie in the target's memory.
+#[derive(Default)]
+struct Secrets {
+    /// As bytes.
+    narrow: Vec<Range<u64>>,
+    /// In UTF-16.
+    wide: Vec<Range<u64>>,
+    /// The same in the second environment of a 32-bit program.
+    native: Vec<Range<u64>>,
+}
+
+/// Blanks secrets in the text of the environment. Returns where the same text lies in the target's memory.
+fn hide_environ(snapshot: &mut Snapshot) -> Secrets {
+    let mut secrets = Secrets::default();
+    if let Some(facts) = &mut snapshot.linux
+        && let Some(environ) = &facts.environ
+    {
+        let redacted = redact_environ(environ);
+        secrets.narrow = facts.environ_address.map(|start| redacted.addresses(start)).unwrap_or_default();
+        facts.environ = Some(redacted.text);
+    }
+    if let Some(facts) = &mut snapshot.windows {
+        secrets.wide = hide_block(facts.environment.as_mut());
+        secrets.native = hide_block(facts.native_environment.as_mut());
+    }
+    secrets
+}
+
+fn hide_block(environ: Option<&mut EnvironmentBlock>) -> Vec<Range<u64>> {
+    let Some(environ) = environ else { return Vec::new() };
+    let redacted = redact_wide_environ(environ);
+    environ.text = redacted.text;
+    redacted.addresses
 }
 
 #[cfg(test)]
@@ -161,6 +194,7 @@ mod tests {
     use super::*;
     use crate::snapshot::{
         BufferSource, Cpu, LinuxFacts, OperatingSystem, PlannedRange, Process, Purpose, System, ThreadStack,
+        WindowsFacts,
     };
 
     const ENVIRON: &[u8] = b"HOME=/x\0DB_PASSWORD=hunter2\0LANG=C\0";
@@ -251,5 +285,52 @@ mod tests {
         let omit = vec![ENVIRON_STREAM];
         let options = DumpOptions { keep_environ: true, omit, ..DumpOptions::default() };
         assert_eq!(count(&file(Format::Minidump, &options), b"hunter2"), 1, "only the one in memory");
+    }
+
+    const WIDE_ENVIRON: &str = "Path=C:\\x\0DB_PASSWORD=hunter2\0LANG=C\0\0";
+
+    fn wide(text: &str) -> Vec<u8> {
+        text.encode_utf16().flat_map(u16::to_le_bytes).collect()
+    }
+
+    /// The process of Windows that has one environment at [`ADDRESS`] and another one at an odd address behind it.
+    fn windows_file(format: Format, options: &DumpOptions) -> (Snapshot, Result<Vec<u8>, FormatError>) {
+        let size = wide(WIDE_ENVIRON).len() as u64;
+        let native = ADDRESS + size + 1;
+        let mut memory = BufferSource::new();
+        assert!(memory.insert(ADDRESS, [wide(WIDE_ENVIRON), vec![0], wide(WIDE_ENVIRON)].concat()));
+        let range = PlannedRange { start: ADDRESS, size: 2 * size + 1, purpose: Purpose::Loader };
+        let plan = MemoryPlan::from_ranges(vec![range], vec![]);
+        let mut snapshot = snapshot();
+        snapshot.system.os = OperatingSystem::Windows;
+        snapshot.linux = None;
+        let block = |address| Some(EnvironmentBlock { address, text: WIDE_ENVIRON.encode_utf16().collect() });
+        let (environment, native_environment) = (block(ADDRESS), block(native));
+        snapshot.windows = Some(WindowsFacts { environment, native_environment, ..WindowsFacts::default() });
+        let mut file = Vec::new();
+        let captured = Captured { snapshot: &mut snapshot, plan: &plan, memory: &memory, is_complete: true };
+        let written = encode(captured, format, options, &[], &mut file);
+        (snapshot, written.map(|_| file))
+    }
+
+    #[test]
+    fn secrets_of_a_windows_environment_are_neither_in_memory_nor_in_the_facts() {
+        let (snapshot, file) = windows_file(Format::Minidump, &DumpOptions::default());
+        let file = file.unwrap();
+        assert_eq!((count(&file, &wide("hunter2")), count(&file, &wide("=*******\0LANG=C\0"))), (0, 2));
+        let text = snapshot.windows.unwrap().environment.unwrap().text;
+        assert_eq!(String::from_utf16(&text).unwrap(), WIDE_ENVIRON.replace("hunter2", "*******"));
+        let options = DumpOptions { keep_environ: true, ..DumpOptions::default() };
+        let (_, file) = windows_file(Format::Minidump, &options);
+        assert_eq!(count(&file.unwrap(), &wide("hunter2")), 2);
+    }
+
+    #[test]
+    fn a_process_of_windows_becomes_no_core() {
+        for (format, core) in [(Format::ElfCore, "an ELF"), (Format::MachOCore, "a Mach-O")] {
+            let (_, file) = windows_file(format, &DumpOptions::default());
+            let expected = format!("a process of Windows cannot become {core} core; choose a minidump");
+            assert_eq!(file.unwrap_err().to_string(), expected);
+        }
     }
 }

@@ -42,6 +42,12 @@ pub enum FormatError {
         /// Which core was asked for, with its article.
         core: &'static str,
     },
+    /// The process is of Windows, which has no core files.
+    #[error("a process of Windows cannot become {core} core; choose a minidump")]
+    NoCore {
+        /// Which core was asked for, with its article.
+        core: &'static str,
+    },
     /// A structure could not be encoded.
     #[error("a structure could not be encoded: {source}")]
     Encode {

@@ -2,13 +2,14 @@ use super::intervals::Intervals;
 use crate::{MemorySource, ReadOutcome, ReadRequest};
 use std::ops::Range;
 
-/// A [`MemorySource`] whose bytes at certain addresses are hidden behind a fill byte.
+/// A [`MemorySource`] whose bytes at certain addresses are hidden behind a fill byte, or a fill character of UTF-16.
 ///
 /// It has the bytes that the wrapped source has, no more and no fewer.
 pub struct MaskedMemory<'a> {
     memory: &'a dyn MemorySource,
     hidden: Intervals,
-    fill: u8,
+    /// What bytes at even and at odd addresses read as.
+    fill: [u8; 2],
 }
 
 impl<'a> MaskedMemory<'a> {
@@ -16,13 +17,30 @@ impl<'a> MaskedMemory<'a> {
     /// overlap.
     #[must_use]
     pub fn new(memory: &'a dyn MemorySource, hidden: &[Range<u64>], fill: u8) -> Self {
-        let ranges = hidden.iter().map(|range| (range.start, range.end)).collect();
-        Self { memory, hidden: Intervals::new(ranges), fill }
+        Self { memory, hidden: intervals(hidden), fill: [fill; 2] }
+    }
+
+    /// Hides text in UTF-16: each of its code units reads as `fill`. All units lie at even addresses, or all at odd ones, as
+    /// the first range does.
+    #[must_use]
+    pub fn wide(memory: &'a dyn MemorySource, hidden: &[Range<u64>], fill: u8) -> Self {
+        let is_odd = hidden.first().is_some_and(|range| range.start % 2 == 1);
+        Self { memory, hidden: intervals(hidden), fill: if is_odd { [0, fill] } else { [fill, 0] } }
     }
 
     fn hide(&self, address: u64, bytes: Option<&mut [u8]>) {
-        self.hidden.change(address, bytes.unwrap_or_default(), |_, bytes| bytes.fill(self.fill));
+        let [even, odd] = self.fill;
+        self.hidden.change(address, bytes.unwrap_or_default(), |start, bytes| {
+            let fill = if start % 2 == 0 { [even, odd] } else { [odd, even] };
+            for (byte, fill) in bytes.iter_mut().zip(fill.into_iter().cycle()) {
+                *byte = fill;
+            }
+        });
     }
+}
+
+fn intervals(hidden: &[Range<u64>]) -> Intervals {
+    Intervals::new(hidden.iter().map(|range| (range.start, range.end)).collect())
 }
 
 impl MemorySource for MaskedMemory<'_> {
@@ -76,6 +94,22 @@ mod tests {
                 assert_eq!(piece, expected[start..end]);
                 let slice = masked.slice(0x1000 + start as u64, end - start);
                 assert_eq!(slice, &expected[start..start + slice.len()]);
+            }
+        }
+    }
+
+    #[test]
+    fn text_in_utf16_reads_as_the_fill_character_wherever_a_read_begins() {
+        let source = source();
+        for (hidden, expected) in [
+            (0x1002..0x1006, [0, 1, b'*', 0, b'*', 0, 6, 7]),
+            (0x1003..0x1007, [0, 1, 2, b'*', 0, b'*', 0, 7]),
+        ] {
+            let masked = MaskedMemory::wide(&source, &[hidden], b'*');
+            for start in 0..8 {
+                let mut piece = vec![0xff; 8 - start];
+                assert_eq!(masked.read(0x1000 + start as u64, &mut piece).done, 8 - start);
+                assert_eq!(piece, expected[start..]);
             }
         }
     }

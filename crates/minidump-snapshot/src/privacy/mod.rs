@@ -5,7 +5,9 @@ mod intervals;
 mod masked;
 mod sanitized;
 mod secret_names;
+mod wide_environ;
 
 pub use environ::{Redacted, redact_environ};
 pub use masked::MaskedMemory;
 pub use sanitized::SanitizedMemory;
+pub use wide_environ::{RedactedWide, redact_wide_environ};

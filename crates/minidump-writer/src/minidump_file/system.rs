@@ -15,6 +15,8 @@ const LINUX: u32 = 0x8201;
 const ANDROID: u32 = 0x8203;
 const MAC_OS: u32 = 0x8101;
 const IOS: u32 = 0x8102;
+/// `VER_PLATFORM_WIN32_NT` (winnt.h).
+const WINDOWS: u32 = 2;
 /// Bits of `MINIDUMP_MISC_INFO::Flags1`: process id, times, clock of the processor.
 const HAS_ID: u32 = 1;
 const HAS_TIMES: u32 = 2;
@@ -42,6 +44,7 @@ pub fn read(streams: &Streams<'_>) -> Result<(System, Process), ConvertError> {
         ANDROID => OperatingSystem::Android,
         MAC_OS => OperatingSystem::MacOs,
         IOS => OperatingSystem::Ios,
+        WINDOWS => return Err(ConvertError::OtherMachine { what: "Windows" }),
         _ => return Err(ConvertError::OtherMachine { what: "another operating system" }),
     };
     let is_apple = matches!(os, OperatingSystem::MacOs | OperatingSystem::Ios);

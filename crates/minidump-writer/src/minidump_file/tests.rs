@@ -191,6 +191,17 @@ fn a_mach_task_comes_back_whole() {
 }
 
 #[test]
+fn a_dump_of_windows_is_refused_by_name() {
+    for mut snapshot in [crashed(Cpu::Arm64, arm64), crashed(intel(), amd64)] {
+        snapshot.system.os = OperatingSystem::Windows;
+        let error = read_back(&encoded(&snapshot, Arm64Context::Microsoft)).map(|_| ()).unwrap_err();
+        let expected = "this dump is of Windows; only dumps of 64-bit programs of Linux on x86 and of macOS can be \
+                        converted";
+        assert_eq!(error.to_string(), expected);
+    }
+}
+
+#[test]
 fn kinds_of_resource_and_guard_come_back() {
     let mut snapshot = crashed(Cpu::Arm64, arm64);
     for (code, flags, upper) in [(11, 0x193d_u32, 0x2400_0000_u64), (12, 5, 0x4000_0001)] {

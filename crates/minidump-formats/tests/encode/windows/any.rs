@@ -125,7 +125,7 @@ fn state(cpu: &Cpu, id: u32) -> Option<CpuState> {
         Cpu::X86 { .. } => {
             let mut state = x86_thread(id).cpu;
             if let Some(CpuState::X86(state)) = &mut state {
-                state.fsave.truncate(if id % 5 == 0 { 107 } else { 108 });
+                state.fsave.truncate(if id.is_multiple_of(5) { 107 } else { 108 });
                 state.xsave.truncate([0, 511, 512, 832][id as usize % 4]);
             }
             state
@@ -138,7 +138,7 @@ fn state(cpu: &Cpu, id: u32) -> Option<CpuState> {
 fn on_windows(cpu: &Cpu, thread: &mut Thread) {
     if thread.cpu.is_some() {
         // Now and then those of another processor.
-        let cpu = if thread.id % 7 == 0 { &Cpu::Arm64 } else { cpu };
+        let cpu = if thread.id.is_multiple_of(7) { &Cpu::Arm64 } else { cpu };
         thread.cpu = state(cpu, thread.id);
     }
 }
@@ -164,7 +164,7 @@ pub fn any_windows_snapshot() -> impl Strategy<Value = Snapshot> {
                 suspend_count: thread.id,
                 priority_class: 0x20,
                 start_address: Some(thread.id.into()).filter(|start| start % 2 == 0),
-                native: state(&amd64(), thread.id).filter(|_| thread.id % 3 == 0),
+                native: state(&amd64(), thread.id).filter(|_| thread.id.is_multiple_of(3)),
             };
             facts.threads = snapshot.threads.iter().map(thread).collect();
             facts

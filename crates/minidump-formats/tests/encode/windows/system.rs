@@ -3,6 +3,7 @@ use crate::build::encode;
 use crate::raw::Raw;
 use minidump::MinidumpSystemInfo;
 use minidump_snapshot::{Cpu, Snapshot, WindowsProcessor};
+use std::borrow::Cow;
 
 fn told(cpu: Cpu, processor: Option<WindowsProcessor>) -> Raw {
     encode(&with(windows(cpu, vec![]), |facts| {
@@ -62,7 +63,7 @@ fn what_the_system_does_not_tell_follows_from_cpuid() {
 
 #[test]
 fn readers_tell_the_processor() {
-    let info = |raw: &Raw| raw.read::<MinidumpSystemInfo>().cpu_info().map(|info| info.into_owned());
+    let info = |raw: &Raw| raw.read::<MinidumpSystemInfo>().cpu_info().map(Cow::into_owned);
     assert_eq!(info(&told(x86(), None)).unwrap(), "AuthenticAMD family 23 model 49 stepping 0");
     assert_eq!(info(&told(amd64(), None)).unwrap(), "family 6 model 94 stepping 3");
     let (version, build) = told(amd64(), None).read::<MinidumpSystemInfo>().os_parts();
