@@ -59,6 +59,8 @@ mod options;
 pub mod output;
 mod report;
 mod sys;
+#[cfg(any(windows, test))]
+mod windows_process;
 
 #[cfg(all(any(target_os = "linux", target_os = "android"), target_arch = "x86_64"))]
 pub use compat::{
