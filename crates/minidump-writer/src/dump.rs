@@ -57,6 +57,24 @@ pub fn dump_stopped(
     write(capture, options, &[], output, start, sys::Capture::finish)
 }
 
+/// Dumps process `pid`, which the caller stops already and keeps stopped, as a debugger does from a debug event until it
+/// continues that. `options.copy_on_write` has no effect.
+///
+/// The exception of an event is made by [`crash::from_debug_event`](crate::crash::from_debug_event).
+///
+/// # Errors
+/// As [`dump_process`].
+#[cfg(windows)]
+pub fn dump_stopped(
+    pid: Pid,
+    options: &DumpOptions,
+    output: &mut dyn io::Write,
+) -> Result<DumpReport, Error> {
+    let start = Instant::now();
+    let capture = sys::capture_stopped(pid, options)?;
+    write(capture, options, &[], output, start, sys::Capture::finish)
+}
+
 /// Captures the task whose port is `task`, and writes a dump of it, front to back, to `output`. The port stays the caller's.
 /// `details` are what the caller knows of the task besides. Whoever holds a task's port needs no other right to dump it.
 ///

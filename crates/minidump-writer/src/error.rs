@@ -2,6 +2,9 @@ use crate::Pid;
 use minidump_formats::minidump::FormatError;
 use std::path::PathBuf;
 
+/// What [`Error::UnsupportedProgram`] says of this build.
+const DUMPED: &str = if cfg!(target_pointer_width = "64") { "64-bit x86" } else { "32-bit" };
+
 /// Why there is no dump. Everything that merely is missing from a dump is a
 /// [`SoftError`](crate::snapshot::SoftError) instead.
 #[derive(Debug, thiserror::Error)]
@@ -18,6 +21,22 @@ pub enum Error {
     NoSuchProcess {
         /// The id asked for.
         pid: Pid,
+    },
+    /// A process cannot make itself stand still.
+    #[error("process {pid} is this program itself, which it cannot stop; dump it from another process")]
+    OwnProcess {
+        /// The id asked for.
+        pid: Pid,
+    },
+    /// What a process handed over as its EXCEPTION_POINTERS (Windows) is not that.
+    #[error("process {pid} has no exception pointers at {address:#x}: {what}")]
+    ExceptionPointers {
+        /// The process.
+        pid: Pid,
+        /// The address it told.
+        address: u64,
+        /// What is wrong.
+        what: &'static str,
     },
     /// The process is a thread of the kernel.
     #[error("process {pid} ({name}) is a kernel thread; it has no memory of its own to dump")]
@@ -62,7 +81,7 @@ pub enum Error {
         pid: Pid,
     },
     /// This build cannot dump programs of this kind.
-    #[error("process {pid} is a {what} program; this build dumps 64-bit x86 programs")]
+    #[error("process {pid} is a {what} program; this build dumps {} programs", DUMPED)]
     UnsupportedProgram {
         /// The process asked for.
         pid: Pid,

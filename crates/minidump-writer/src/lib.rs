@@ -73,6 +73,8 @@ pub use compat::{
 };
 #[cfg(all(any(target_os = "linux", target_os = "android"), target_arch = "x86_64"))]
 pub use dump::dump_stopped;
+#[cfg(windows)]
+pub use dump::dump_stopped;
 #[cfg(target_os = "macos")]
 pub use dump::dump_task;
 pub use dump::{dump_process, dump_process_with};
@@ -96,6 +98,8 @@ pub use sys::bench as bench_internals;
 pub use mach2;
 #[cfg(target_os = "macos")]
 pub use minidump_mach as mach;
+#[cfg(windows)]
+pub use sys::crash;
 #[cfg(target_os = "macos")]
 pub use sys::{RealTask, TaskDetails};
 

@@ -19,16 +19,22 @@ mod platform;
 #[path = "apple/mod.rs"]
 mod platform;
 
+#[cfg(windows)]
+#[path = "windows/mod.rs"]
+mod platform;
+
 #[cfg(not(any(
     all(any(target_os = "linux", target_os = "android"), target_arch = "x86_64"),
-    target_os = "macos"
+    target_os = "macos",
+    windows
 )))]
 #[path = "unsupported/mod.rs"]
 mod platform;
 
 #[cfg(any(
     all(any(target_os = "linux", target_os = "android"), target_arch = "x86_64"),
-    target_os = "macos"
+    target_os = "macos",
+    windows
 ))]
 mod wishes;
 
@@ -47,6 +53,11 @@ pub(crate) use platform::TargetFiles;
     target_arch = "x86_64"
 ))]
 pub use platform::bench;
+/// For debuggers and handlers of crashes.
+#[cfg(windows)]
+pub(crate) use platform::capture_stopped;
+#[cfg(windows)]
+pub use platform::crash;
 pub(crate) use platform::{Capture, Session, capture};
 /// For the documented API of this system alone.
 #[cfg(all(any(target_os = "linux", target_os = "android"), target_arch = "x86_64"))]

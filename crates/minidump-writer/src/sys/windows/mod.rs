@@ -1,0 +1,30 @@
+//! Windows: documented calls where there are such, and the native API below them where not.
+//!
+//! [`capture`] goes through three phases. *Before* it makes the target stand still, it reads what does not change. In the
+//! *window* it holds all threads, reads registers and the memory map, plans and copies memory, and lets the target go.
+//! *After*wards it reads names and the like, and puts the snapshot together. In the window nothing is called that waits for
+//! the target, or takes a lock that one of its threads may hold.
+
+mod blame;
+mod capture;
+mod copied;
+pub mod crash;
+mod hold;
+mod machine;
+mod memory;
+mod modules;
+mod ntdll;
+mod open;
+mod process;
+mod regions;
+mod registers;
+mod session;
+mod source;
+#[cfg(test)]
+mod tests;
+mod thread_facts;
+mod threads;
+mod times;
+
+pub use capture::{Capture, capture, capture_stopped};
+pub use session::Session;

@@ -1,0 +1,122 @@
+//! Where the bytes of a capture come from.
+
+use super::copied::Copied;
+use super::hold::Hold;
+use super::memory::ProcessMemory;
+use crate::snapshot::{MemoryPlan, MemorySource, ReadEnd, ReadOutcome, SoftError, Stage};
+use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{self, Sender};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// Memory of a captured process.
+#[derive(Debug)]
+pub enum Source {
+    /// Copied while the process stood still.
+    Copied(Copied),
+    /// Read from the process, which still stands.
+    Held(Held),
+}
+
+impl Source {
+    /// Whether every byte of `plan` is known to be there.
+    pub fn holds(&self, plan: &MemoryPlan) -> bool {
+        match self {
+            Self::Copied(copied) => copied.holds(plan),
+            Self::Held(_) => false,
+        }
+    }
+
+    /// What to tell of memory that could not be read while the dump was written, when its list of soft errors was
+    /// finished: the file has it in its table of holes.
+    pub fn holes_note(&self, count: u64, bytes: u64) -> Option<SoftError> {
+        let Self::Held(held) = self else { return None };
+        let why = if held.shared.is_over() {
+            "the process had to be let go before all was read"
+        } else {
+            "it could not be read"
+        };
+        let message = format!(
+            "{bytes} bytes of memory in {count} places are missing, as {why}; the dump has their list"
+        );
+        (count > 0).then(|| SoftError::new(Stage::Memory, message))
+    }
+}
+
+impl MemorySource for Source {
+    fn read(&self, address: u64, buffer: &mut [u8]) -> ReadOutcome {
+        match self {
+            Self::Copied(copied) => copied.read(address, buffer),
+            Self::Held(held) => held.read(address, buffer),
+        }
+    }
+
+    fn slice(&self, address: u64, size: usize) -> &[u8] {
+        match self {
+            Self::Copied(copied) => copied.slice(address, size),
+            Self::Held(_) => &[],
+        }
+    }
+}
+
+/// A process that stands still while its memory is written, or until a limit.
+#[derive(Debug)]
+pub struct Held {
+    memory: ProcessMemory,
+    shared: Arc<Shared>,
+    since: Instant,
+    /// Dropped when the process need not stand any more: the thread that looks at the limit then ends.
+    _until: Sender<()>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    hold: Mutex<Option<Hold>>,
+    over: AtomicBool,
+}
+
+impl Shared {
+    fn is_over(&self) -> bool {
+        self.over.load(Ordering::Acquire)
+    }
+
+    /// Lets the process go. Whatever is read from then on is not of the instant of the capture.
+    fn release(&self) {
+        self.over.store(true, Ordering::Release);
+        drop(self.hold.lock().unwrap_or_else(PoisonError::into_inner).take());
+    }
+}
+
+impl Held {
+    /// Keeps `hold`, which began at `since`, for `limit` from then on at most.
+    pub fn new(memory: ProcessMemory, hold: Hold, since: Instant, limit: Duration) -> io::Result<Self> {
+        let shared = Arc::new(Shared { hold: Mutex::new(Some(hold)), over: AtomicBool::new(false) });
+        let (sender, receiver) = mpsc::channel::<()>();
+        let watched = Arc::clone(&shared);
+        let left = limit.saturating_sub(since.elapsed());
+        // The output may block for ever, so that nothing is read and nobody looks at the time.
+        thread::Builder::new().name("hold-limit".to_owned()).spawn(move || {
+            if receiver.recv_timeout(left) == Err(mpsc::RecvTimeoutError::Timeout) {
+                watched.release();
+            }
+        })?;
+        Ok(Self { memory, shared, since, _until: sender })
+    }
+
+    /// Lets the process go, if that has not happened. Returns how long it stood still.
+    pub fn finish(self) -> Duration {
+        self.shared.release();
+        self.since.elapsed()
+    }
+
+    fn read(&self, address: u64, buffer: &mut [u8]) -> ReadOutcome {
+        if self.shared.is_over() {
+            return ReadOutcome { done: 0, end: ReadEnd::Gone };
+        }
+        let outcome = self.memory.read(address, buffer);
+        // It may have been let go during the read: then the bytes are not of one instant.
+        if self.shared.is_over() { ReadOutcome { done: 0, end: ReadEnd::Gone } } else { outcome }
+    }
+}

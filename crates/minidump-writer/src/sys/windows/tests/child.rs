@@ -1,0 +1,158 @@
+//! The process that is captured: this test program, started again.
+#![expect(unsafe_code, reason = "known registers take assembly")]
+
+use std::io::{BufRead, BufReader, Write};
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::mpsc;
+
+/// Tells the program that it is the one to be captured.
+const ROLE: &str = "MINIDUMP_WRITER_TEST_CHILD";
+
+/// What the stack of each thread of the child holds.
+pub const ON_STACK: [u8; 16] = *b"on a thread's st";
+/// What the child has on its heap.
+pub const ON_HEAP: [u8; 32] = *b"thirty-two bytes of the heap !!!";
+
+/// What a thread of the child has in its registers: 1 in R12, 2 in R13 and so on, above this.
+pub const IN_REGISTERS: u64 = 0x1122_3344_5566_0000;
+
+/// A running child.
+pub struct Captured {
+    pub process: Child,
+    /// To this it listens; it ends when this is dropped.
+    input: Option<ChildStdin>,
+    lines: mpsc::Receiver<String>,
+    /// Ids of its threads: the main one, then those with known registers.
+    pub threads: Vec<u32>,
+    /// Addresses of [`ON_STACK`] on their stacks.
+    pub on_stack: Vec<u64>,
+    /// Address of [`ON_HEAP`].
+    pub on_heap: u64,
+}
+
+impl Captured {
+    /// A child with `count` threads besides the main one.
+    pub fn start(count: usize) -> Self {
+        let mut process = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "sys::platform::tests::child::role", "--nocapture", "--test-threads=1"])
+            .env(ROLE, count.to_string())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let (input, output) = (process.stdin.take(), process.stdout.take().unwrap());
+        let (sender, lines) = mpsc::channel();
+        std::thread::spawn(move || {
+            for line in BufReader::new(output).lines().map_while(Result::ok) {
+                let _ = sender.send(line);
+            }
+        });
+        let mut child = Self { process, input, lines, threads: Vec::new(), on_stack: Vec::new(), on_heap: 0 };
+        child.on_heap = child.answer("heap")[0];
+        for _ in 0..=count {
+            let [id, address] = child.answer("thread").try_into().unwrap();
+            child.threads.push(u32::try_from(id).unwrap());
+            child.on_stack.push(address);
+        }
+        child
+    }
+
+    pub fn pid(&self) -> crate::Pid {
+        crate::Pid::try_from(self.process.id()).unwrap()
+    }
+
+    /// How far each of its threads has counted.
+    pub fn counts(&mut self) -> Vec<u64> {
+        self.input.as_mut().unwrap().write_all(b"count\n").unwrap();
+        self.answer("counts")
+    }
+
+    /// The numbers in the next line that begins with `word`.
+    fn answer(&self, word: &str) -> Vec<u64> {
+        loop {
+            let line = self.lines.recv_timeout(std::time::Duration::from_secs(60)).unwrap();
+            // The test harness writes in front of the first line.
+            let Some(at) = line.find(word) else { continue };
+            let numbers = line[at + word.len()..].split_whitespace();
+            return numbers.map(|number| number.parse().unwrap()).collect();
+        }
+    }
+}
+
+impl Drop for Captured {
+    fn drop(&mut self) {
+        self.input = None;
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// What the child does; nothing in the program that runs the tests.
+#[test]
+fn role() {
+    let Ok(count) = std::env::var(ROLE) else { return };
+    let heap = Box::new(ON_HEAP);
+    println!("heap {}", heap.as_ptr().addr());
+    let stack = ON_STACK;
+    println!("thread {} {}", own_id(), std::hint::black_box(&stack).as_ptr().addr());
+    let counters: Vec<&'static std::sync::atomic::AtomicU64> =
+        (0..count.parse::<usize>().unwrap()).map(|_| &*Box::leak(Box::default())).collect();
+    for counter in &counters {
+        let (sender, started) = mpsc::channel();
+        let counter: &'static std::sync::atomic::AtomicU64 = counter;
+        std::thread::spawn(move || {
+            let stack = ON_STACK;
+            let stack = std::hint::black_box(&stack);
+            println!("thread {} {}", own_id(), stack.as_ptr().addr());
+            sender.send(()).unwrap();
+            count_for_ever(counter, stack);
+        });
+        started.recv().unwrap();
+    }
+    for line in std::io::stdin().lines().map_while(Result::ok) {
+        if line == "count" {
+            let counts: Vec<String> = counters
+                .iter()
+                .map(|counter| counter.load(std::sync::atomic::Ordering::Relaxed).to_string())
+                .collect();
+            println!("counts {}", counts.join(" "));
+        }
+    }
+    std::hint::black_box(&heap);
+    std::process::exit(0);
+}
+
+fn own_id() -> u32 {
+    // SAFETY: takes nothing and cannot fail.
+    unsafe { windows_sys::Win32::System::Threading::GetCurrentThreadId() }
+}
+
+/// Counts up `counter`, with known numbers in the other registers. `stack` is kept alive.
+#[cfg(target_arch = "x86_64")]
+fn count_for_ever(counter: &std::sync::atomic::AtomicU64, stack: &[u8; 16]) -> ! {
+    // SAFETY: the loop writes to the counter alone, which lives for ever, and is never left.
+    unsafe {
+        std::arch::asm!(
+            "movq xmm7, r12",
+            "2:",
+            "inc qword ptr [rdi]",
+            "pause",
+            "jmp 2b",
+            in("rdi") counter.as_ptr(),
+            in("rsi") stack.as_ptr(),
+            in("r12") IN_REGISTERS + 1,
+            in("r13") IN_REGISTERS + 2,
+            in("r14") IN_REGISTERS + 3,
+            in("r15") IN_REGISTERS + 4,
+            options(noreturn)
+        );
+    }
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+fn count_for_ever(counter: &std::sync::atomic::AtomicU64, stack: &[u8; 16]) -> ! {
+    loop {
+        counter.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        std::hint::black_box(stack);
+    }
+}

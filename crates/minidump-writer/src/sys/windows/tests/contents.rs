@@ -1,0 +1,89 @@
+//! What a capture has of a process.
+
+use super::child::{Captured, IN_REGISTERS, ON_HEAP, ON_STACK};
+use crate::snapshot::{CpuState, MemorySource, Purpose, SoftError};
+use crate::sys::{Capture, capture};
+use crate::{DumpOptions, Error};
+
+fn captured(child: &Captured, options: &DumpOptions) -> Capture {
+    capture(child.pid(), options).unwrap()
+}
+
+fn bytes<const N: usize>(capture: &Capture, address: u64) -> [u8; N] {
+    let mut bytes = [0; N];
+    let outcome = capture.memory.read(address, &mut bytes);
+    assert_eq!(outcome.done, N, "at {address:#x}");
+    bytes
+}
+
+#[test]
+fn threads_have_their_registers_and_stacks() {
+    let child = Captured::start(4);
+    let capture = captured(&child, &DumpOptions::default());
+    let ids: Vec<u32> = capture.snapshot.threads.iter().map(|thread| thread.id).collect();
+    assert!(child.threads.iter().all(|id| ids.contains(id)), "{:?} {ids:?}", child.threads);
+    for (id, address) in child.threads.iter().zip(&child.on_stack) {
+        assert_eq!(bytes(&capture, *address), ON_STACK, "thread {id}");
+        let stack = capture.plan.stack_of(*id).unwrap();
+        assert!((stack.start..stack.start + stack.size).contains(address), "thread {id}");
+    }
+    for id in &child.threads[1..] {
+        let thread = capture.snapshot.threads.iter().find(|thread| thread.id == *id).unwrap();
+        let Some(CpuState::Amd64(cpu)) = &thread.cpu else { panic!("no registers of {id}") };
+        let known = [cpu.r12, cpu.r13, cpu.r14, cpu.r15].map(|value| value - IN_REGISTERS);
+        assert_eq!(known, [1, 2, 3, 4], "thread {id}");
+        let xmm7 = &cpu.fxsave().unwrap()[160 + 7 * 16..][..8];
+        assert_eq!(xmm7, (IN_REGISTERS + 1).to_le_bytes(), "thread {id}");
+        assert_eq!(Some(cpu.gs_base), thread.thread_pointer);
+        // The loop that the thread is in.
+        let code: [u8; 2] = bytes(&capture, cpu.rip);
+        assert_ne!(code, [0, 0]);
+        assert_ne!(capture.snapshot.module_at(cpu.rip), None);
+    }
+    assert_eq!(errors(&capture), [""; 0]);
+}
+
+fn errors(capture: &Capture) -> Vec<String> {
+    capture.snapshot.soft_errors.iter().map(SoftError::to_string).collect()
+}
+
+#[test]
+fn the_process_goes_on_and_was_not_suspended_for_good() {
+    let mut child = Captured::start(2);
+    for _ in 0..5 {
+        let before = child.counts();
+        captured(&child, &DumpOptions::default()).finish();
+        loop {
+            let now = child.counts();
+            if now.iter().zip(&before).all(|(now, before)| now > before) {
+                break;
+            }
+        }
+    }
+}
+
+#[test]
+fn memory_of_the_application_is_there() {
+    let child = Captured::start(0);
+    let mut options = DumpOptions::default();
+    options.memory.application = vec![(child.on_heap, 32)];
+    let capture = captured(&child, &options);
+    assert_eq!(bytes(&capture, child.on_heap), ON_HEAP);
+    assert!(capture.plan.ranges().iter().any(|range| range.purpose == Purpose::Application));
+}
+
+#[test]
+fn what_is_no_process_is_refused() {
+    let own = crate::Pid::try_from(std::process::id()).unwrap();
+    let options = DumpOptions::default();
+    assert!(matches!(capture(own, &options), Err(Error::OwnProcess { pid }) if pid == own));
+    for pid in [0, -1, crate::Pid::MIN] {
+        assert!(matches!(capture(pid, &options), Err(Error::InvalidPid { .. })));
+    }
+    let mut child = Captured::start(0);
+    let pid = child.pid();
+    child.process.kill().unwrap();
+    child.process.wait().unwrap();
+    // Its handle is still open here, so that its id is still taken.
+    assert!(matches!(capture(pid, &options), Err(Error::TargetGone { .. } | Error::NoSuchProcess { .. })));
+}

@@ -1,0 +1,4 @@
+//! Captures of a process whose registers, stacks and memory are known.
+
+mod child;
+mod contents;
