@@ -19,6 +19,7 @@ use std::io;
 use std::os::windows::io::{AsHandle, AsRawHandle, OwnedHandle};
 use std::sync::Arc;
 use std::time::Instant;
+use windows_sys::Win32::Foundation::STATUS_ACCESS_DENIED;
 use windows_sys::Win32::System::Threading::{ResumeThread, SuspendThread};
 
 /// How often new threads are looked for: whoever starts threads faster than they are stopped has some running.
@@ -51,7 +52,7 @@ impl Hold {
         errors: &mut Vec<SoftError>,
     ) -> Result<Self, Error> {
         let refused = |source: io::Error| Error::Stop { pid: target.pid, source };
-        match Debugged::attach(&target.process) {
+        match Debugged::attach(target) {
             Ok(hold) => {
                 find_all(target, threads, deadline).map_err(refused)?;
                 Ok(Self(Kind::Debugged(hold)))
@@ -90,10 +91,20 @@ struct Debugged {
 }
 
 impl Debugged {
-    fn attach(process: &Arc<OwnedHandle>) -> Result<Self, Status> {
+    fn attach(target: &Target) -> Result<Self, Status> {
         let object = ntdll::create_debug_object()?;
+        let process = Arc::clone(&target.process);
+        match ntdll::debug_active_process(process.as_handle(), object.as_handle()) {
+            // Windows asks for PROCESS_SUSPEND_RESUME alone, Wine for the right to write memory too.
+            Err(Status(STATUS_ACCESS_DENIED)) => Self::attach_to_writable(target, object),
+            attached => attached.map(|()| Self { process, object }),
+        }
+    }
+
+    fn attach_to_writable(target: &Target, object: OwnedHandle) -> Result<Self, Status> {
+        let process = target.to_debug().ok_or(Status(STATUS_ACCESS_DENIED))?;
         ntdll::debug_active_process(process.as_handle(), object.as_handle())?;
-        Ok(Self { process: Arc::clone(process), object })
+        Ok(Self { process: Arc::new(process), object })
     }
 }
 

@@ -10,7 +10,7 @@ use windows_sys::Win32::Foundation::{ERROR_ACCESS_DENIED, ERROR_INVALID_PARAMETE
 use windows_sys::Win32::System::Threading::{
     GetProcessId, GetProcessIdOfThread, IsWow64Process, OpenProcess, OpenThread, PROCESS_DUP_HANDLE,
     PROCESS_QUERY_INFORMATION, PROCESS_SUSPEND_RESUME, PROCESS_SYNCHRONIZE, PROCESS_VM_READ,
-    THREAD_QUERY_LIMITED_INFORMATION, WaitForSingleObject,
+    PROCESS_VM_WRITE, THREAD_QUERY_LIMITED_INFORMATION, WaitForSingleObject,
 };
 
 /// What a capture needs: to query threads, the memory map and times, to read memory, to see that the process has ended.
@@ -68,6 +68,11 @@ impl Target {
         check_width(pid, is_wow64)?;
         let times = ProcessTimes::of(process.as_handle()).unwrap_or_default();
         Ok(Self { pid, id, process: Arc::new(process), named_thread, times, is_wow64 })
+    }
+
+    /// The process, with all the rights that any system asks a debugger for.
+    pub fn to_debug(&self) -> Option<OwnedHandle> {
+        open_with(self.id, PROCESS_SUSPEND_RESUME | PROCESS_VM_READ | PROCESS_VM_WRITE).ok()
     }
 
     /// The process.
