@@ -4,16 +4,18 @@ use super::hold::Hold;
 use super::memory::ProcessMemory;
 use super::open::{Holder, Target};
 use super::process::ProcessFacts;
+use super::registers::{Readers, Registers};
 use super::session::Session;
 use super::source::{Held, Source};
 use super::threads::{ThreadHandle, Threads};
-use super::{machine, modules, regions, registers, thread_facts, times};
+use super::{machine, modules, regions, thread_facts, times};
 use crate::snapshot::{
-    MemoryMode, MemoryPlan, Snapshot, SoftError, Stage, Thread, WindowsFacts, WindowsThread,
+    CpuState, MemoryMode, MemoryPlan, Snapshot, SoftError, Stage, Thread, WindowsFacts, WindowsThread,
 };
 use crate::sys::wishes;
 use crate::{DumpOptions, Error, Pid};
 use std::collections::HashMap;
+use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -122,6 +124,8 @@ struct Window {
     snapshot: Snapshot,
     windows: WindowsFacts,
     threads: Threads,
+    /// The 64-bit registers of threads of a 32-bit program.
+    native: HashMap<u32, CpuState>,
     plan: MemoryPlan,
     memory: Source,
     stopped: Duration,
@@ -140,9 +144,11 @@ impl Window {
         copied.prepare((before.suspended.len() + 1).saturating_mul(EXPECTED_STACK));
         let mut snapshot = before.snapshot.clone();
         let mut threads = Threads::default();
+        let readers = Readers::ready().map_err(|source| Error::Memory { pid, source })?;
         let start = Instant::now();
+        let deadline = start + options.deadline;
         let hold = match holder {
-            Holder::Capture => Hold::of(target, &mut threads, start + options.deadline, &mut errors)?,
+            Holder::Capture => Hold::of(target, &mut threads, deadline, &mut errors)?,
             Holder::Caller => {
                 let found = threads.find_new(target.handle(), target.id, false);
                 found.map_err(|source| Error::Stop { pid, source })?;
@@ -153,7 +159,9 @@ impl Window {
         if threads.list().is_empty() {
             return Err(Error::TargetGone { pid });
         }
-        snapshot.threads = threads.list().iter().map(|thread| with_registers(thread, &mut errors)).collect();
+        let registers = readers.read(threads.list(), target.is_wow64, deadline);
+        let native;
+        (snapshot.threads, native) = with_registers(threads.list(), registers, &mut errors);
         let regions = regions::query(target.handle());
         snapshot.regions = regions::mapped(&regions);
         take_crash(&mut snapshot, options.crash.as_ref(), &mut errors);
@@ -168,7 +176,7 @@ impl Window {
             snapshot.soft_errors = errors;
             let held = Held::new(memory, hold, start, options.hold_limit);
             let memory = Source::Held(held.map_err(|source| Error::Memory { pid, source })?);
-            return Ok(Self { snapshot, windows, threads, plan, memory, stopped: start.elapsed() });
+            return Ok(Self { snapshot, windows, threads, native, plan, memory, stopped: start.elapsed() });
         }
         let more = copy(&mut copied, &plan, &memory, &snapshot, options, &mut errors);
         drop(hold);
@@ -177,22 +185,39 @@ impl Window {
             plan = plan.joined_with(&more);
         }
         snapshot.soft_errors = errors;
-        Ok(Self { snapshot, windows, threads, plan, memory: Source::Copied(copied), stopped })
+        Ok(Self { snapshot, windows, threads, native, plan, memory: Source::Copied(copied), stopped })
     }
 }
 
-/// A thread of which nothing is known yet but its registers.
-fn with_registers(handle: &ThreadHandle, errors: &mut Vec<SoftError>) -> Thread {
-    let mut thread = Thread::new(handle.id);
-    thread.thread_pointer = Some(handle.teb).filter(|teb| *teb != 0);
-    match registers::read(handle.handle(), handle.teb) {
-        Ok(cpu) => thread.cpu = Some(cpu),
-        Err(error) => {
-            let soft = SoftError::new(Stage::Registers, "the registers of a thread could not be read");
-            errors.push(soft.thread(handle.id).os_error(error.raw_os_error()));
+/// Threads of which nothing is known yet but their registers; and the 64-bit registers of those of 32-bit programs.
+fn with_registers(
+    handles: &[ThreadHandle],
+    registers: Vec<Registers>,
+    errors: &mut Vec<SoftError>,
+) -> (Vec<Thread>, HashMap<u32, CpuState>) {
+    let (mut threads, mut native) = (Vec::with_capacity(handles.len()), HashMap::new());
+    for (handle, registers) in handles.iter().zip(registers) {
+        let mut thread = Thread::new(handle.id);
+        thread.thread_pointer = Some(handle.teb).filter(|teb| *teb != 0);
+        match registers.cpu {
+            Ok(cpu) => thread.cpu = Some(cpu),
+            Err(error) => {
+                let soft = SoftError::new(Stage::Registers, why_none(&error));
+                errors.push(soft.thread(handle.id).os_error(error.raw_os_error()));
+            }
         }
+        native.extend(registers.native.map(|cpu| (handle.id, cpu)));
+        threads.push(thread);
     }
-    thread
+    (threads, native)
+}
+
+fn why_none(error: &io::Error) -> &'static str {
+    if error.kind() == io::ErrorKind::TimedOut {
+        "the registers of a thread did not come in time, as when it waits for a device in the kernel"
+    } else {
+        "the registers of a thread could not be read"
+    }
 }
 
 /// Copies the memory of `plan`, and what its pointers point at. Returns the plan of the latter.
@@ -203,7 +228,7 @@ fn copy(
     snapshot: &Snapshot,
     options: &DumpOptions,
     errors: &mut Vec<SoftError>,
-) -> std::io::Result<Option<MemoryPlan>> {
+) -> io::Result<Option<MemoryPlan>> {
     copied.copy(plan, memory, errors)?;
     if options.memory.mode != MemoryMode::Indirect {
         return Ok(None);
@@ -215,11 +240,12 @@ fn copy(
 
 /// Puts the snapshot together, when the target runs again, or while it stands for the sake of its memory.
 fn complete(target: &Target, options: &DumpOptions, before: Before, window: Window) -> Capture {
-    let Window { mut snapshot, mut windows, threads, plan, memory, stopped } = window;
+    let Window { mut snapshot, mut windows, threads, mut native, plan, memory, stopped } = window;
     let mut facts: Vec<WindowsThread> = Vec::with_capacity(threads.list().len());
     for handle in threads.list() {
         let suspended = before.suspended.get(&handle.id).copied().unwrap_or(0);
-        facts.push(thread_facts::windows_facts(handle, before.process.priority_class, suspended));
+        let own = thread_facts::windows_facts(handle, before.process.priority_class, suspended);
+        facts.push(WindowsThread { native: native.remove(&handle.id), ..own });
         if let Some(thread) = snapshot.threads.iter_mut().find(|thread| thread.id == handle.id) {
             thread_facts::fill(handle, thread);
         }

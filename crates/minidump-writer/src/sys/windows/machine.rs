@@ -55,7 +55,7 @@ fn cpu(is_wow64: bool) -> Cpu {
         to.copy_from_slice(&from.to_le_bytes());
     }
     let (version_information, feature_information) = (second.eax, second.edx);
-    let xsave = Vec::new();
+    let xsave = super::registers::xstate::components();
     if cfg!(target_arch = "x86") || is_wow64 {
         Cpu::X86 { vendor, version_information, feature_information, extended_features, xsave }
     } else {

@@ -15,7 +15,7 @@ const ALL: u32 = 0x0010_001f;
 const FLOATING_POINT: u32 = 0x8;
 const DEBUG_REGISTERS: u32 = 0x10;
 /// Where `FltSave` lies, the FXSAVE image.
-const FXSAVE: usize = 0x100;
+pub const FXSAVE: usize = 0x100;
 
 /// The bits of DR7 that enable a breakpoint, locally or globally (Intel SDM volume 3 §17.2.4).
 const ENABLED_BREAKPOINTS: u64 = 0xff;

@@ -15,6 +15,8 @@ const ALL: u32 = 0x0001_003f;
 const FLOATING_POINT: u32 = 0x8;
 const EXTENDED_REGISTERS: u32 = 0x20;
 const DEBUG_REGISTERS: u32 = 0x10;
+/// Where `ExtendedRegisters` lies, the FXSAVE image.
+pub const FXSAVE: usize = 0xcc;
 /// The bits of DR7 that enable a breakpoint, locally or globally (Intel SDM volume 3 §17.2.4).
 const ENABLED_BREAKPOINTS: u32 = 0xff;
 
@@ -45,7 +47,7 @@ fn decode(context: &[u8], _teb: u64) -> CpuState {
         fs: selector(0x90),
         gs: selector(0x8c),
         fsave: if has_floats { fields.array::<108>(0x1c).to_vec() } else { Vec::new() },
-        xsave: if has_extended { fields.array::<512>(0xcc).to_vec() } else { Vec::new() },
+        xsave: if has_extended { fields.array::<512>(FXSAVE).to_vec() } else { Vec::new() },
         debug: debug_registers(fields),
     }))
 }
@@ -77,7 +79,7 @@ mod tests {
             (offset_of!(WOW64_CONTEXT, Eax), 0xb0),
             (offset_of!(WOW64_CONTEXT, Eip), 0xb8),
             (offset_of!(WOW64_CONTEXT, SegSs), 0xc8),
-            (offset_of!(WOW64_CONTEXT, ExtendedRegisters), 0xcc),
+            (offset_of!(WOW64_CONTEXT, ExtendedRegisters), FXSAVE),
         ];
         assert!(offsets.iter().all(|(real, used)| real == used), "{offsets:x?}");
     }
