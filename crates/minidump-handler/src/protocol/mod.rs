@@ -11,9 +11,11 @@
 mod fields;
 mod reply;
 mod request;
+#[cfg(any(windows, test))]
+pub(crate) mod windows;
 mod writer;
 
-#[cfg(any(target_os = "macos", test))]
+#[cfg(any(target_os = "macos", windows, test))]
 pub use fields::Malformed;
 #[cfg(any(target_os = "macos", test))]
 pub(crate) use fields::{Fields, number};

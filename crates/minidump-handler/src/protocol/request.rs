@@ -1,8 +1,6 @@
 //! What a program asks of the handler.
 
 use super::fields::{Fields, Malformed, number};
-use std::ffi::OsString;
-use std::os::unix::ffi::OsStringExt as _;
 use std::path::PathBuf;
 
 /// Tags of the fields of a request.
@@ -24,8 +22,8 @@ pub mod tag {
 }
 
 /// The most annotations and attachments of a request; more are passed over.
-const MOST_ANNOTATIONS: usize = 256;
-const MOST_ATTACHMENTS: usize = 64;
+pub(super) const MOST_ANNOTATIONS: usize = 256;
+pub(super) const MOST_ATTACHMENTS: usize = 64;
 /// The longest text that is kept, in bytes.
 const MOST_TEXT: usize = 4096;
 
@@ -106,13 +104,10 @@ impl Partial {
             tag::XSAVE => return Err(wrong),
             tag::REASON => self.reason = Some(text(bytes)),
             tag::ANNOTATION if self.annotations.len() < MOST_ANNOTATIONS => {
-                let end = bytes.iter().position(|byte| *byte == 0).ok_or(wrong)?;
-                let (key, value) = bytes.split_at_checked(end).ok_or(wrong)?;
-                self.annotations.push((text(key), text(value.get(1..).unwrap_or(&[]))));
+                self.annotations.push(annotation(bytes).ok_or(wrong)?);
             }
             tag::ATTACHMENT if self.attachments.len() < MOST_ATTACHMENTS => {
-                let path = bytes.get(..bytes.len().min(MOST_TEXT)).unwrap_or(&[]);
-                self.attachments.push(PathBuf::from(OsString::from_vec(path.to_vec())));
+                self.attachments.push(path(bytes.get(..bytes.len().min(MOST_TEXT)).unwrap_or(&[])));
             }
             _ => {}
         }
@@ -139,6 +134,25 @@ fn words(bytes: &[u8]) -> Option<[u64; 23]> {
         return None;
     }
     Some(std::array::from_fn(|index| number(bytes, index * 8, 8)))
+}
+
+/// Key, a zero byte, value.
+pub(super) fn annotation(bytes: &[u8]) -> Option<(String, String)> {
+    let end = bytes.iter().position(|byte| *byte == 0)?;
+    let (key, value) = bytes.split_at_checked(end)?;
+    Some((text(key), text(value.get(1..).unwrap_or(&[]))))
+}
+
+#[cfg(unix)]
+fn path(bytes: &[u8]) -> PathBuf {
+    use std::os::unix::ffi::OsStrExt as _;
+    PathBuf::from(std::ffi::OsStr::from_bytes(bytes))
+}
+
+/// Paths of other systems are texts.
+#[cfg(not(unix))]
+fn path(bytes: &[u8]) -> PathBuf {
+    PathBuf::from(text(bytes))
 }
 
 /// A text of at most [`MOST_TEXT`] bytes; what is no UTF-8 is replaced.
