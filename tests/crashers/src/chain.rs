@@ -1,13 +1,11 @@
-//! A recognisable call chain, `outer` → `middle` → `inner_wait`, that ends in a system call and leaves known bytes in
+//! A recognisable call chain, `outer` → `middle` → `inner_wait`, that ends in a wait and leaves known bytes in
 //! every frame.
 //!
 //! Each frame holds a 64-byte aligned local. The compiler must realign the stack for it and so must set up a frame
-//! pointer: readers without call frame information can follow these frames too. The wait is a system call of our own,
-//! so that the thread stands in `inner_wait` and not in a C library without frame pointers.
+//! pointer: readers without call frame information can follow these frames too.
 
 use crate::facts::Facts;
 use crate::sys;
-use std::arch::asm;
 use std::hint::black_box;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
@@ -15,9 +13,6 @@ use std::thread::{Builder, JoinHandle};
 
 /// Bytes of the pattern in each frame.
 pub const PATTERN_LENGTH: usize = 64;
-
-/// Never changes: whoever waits for it waits for ever.
-static NEVER: AtomicU32 = AtomicU32::new(0);
 
 /// A frame's known bytes: eight words of seed, level and index, little-endian.
 #[repr(C, align(64))]
@@ -109,27 +104,7 @@ pub fn inner_wait(seed: u32, parked: &Parked) -> u64 {
     let pattern = Pattern::new(seed, 0);
     parked.tell(0, &pattern);
     parked.tid.store(sys::thread_id(), Ordering::Release);
-    // SAFETY: FUTEX_WAIT reads the word that rdi points to, a static; the store goes to an atomic that outlives the
-    // call. rax, rcx and r11 are what the system call changes.
-    unsafe {
-        asm!(
-            "mov dword ptr [{ready}], 1",
-            "2:",
-            "mov eax, {futex}",
-            "syscall",
-            "cmp dword ptr [rdi], 0",
-            "je 2b",
-            ready = in(reg) parked.ready.as_ptr(),
-            futex = const libc::SYS_futex,
-            in("rdi") NEVER.as_ptr(),
-            in("rsi") libc::FUTEX_WAIT | libc::FUTEX_PRIVATE_FLAG,
-            in("rdx") 0,
-            in("r10") 0,
-            out("rax") _,
-            out("rcx") _,
-            out("r11") _,
-        );
-    }
+    sys::wait_for_ever(&parked.ready);
     pattern.address()
 }
 
@@ -137,7 +112,8 @@ pub fn inner_wait(seed: u32, parked: &Parked) -> u64 {
 pub struct Worker {
     name: String,
     seed: u32,
-    parked: Arc<Parked>,
+    /// What it tells about itself.
+    pub parked: Arc<Parked>,
     _handle: JoinHandle<()>,
 }
 

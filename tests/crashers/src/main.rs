@@ -16,6 +16,8 @@ fn main() {
 }
 
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+mod arguments;
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod chain;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod children;
@@ -42,7 +44,11 @@ mod loader;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod lockstep;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+mod main_exited;
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod memory;
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+mod patience;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod pointers;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]

@@ -5,7 +5,6 @@ use crate::control;
 use crate::facts::Facts;
 use crate::scenario::Arguments;
 use crate::sys;
-use libc::{PROT_READ, PROT_WRITE};
 use std::arch::asm;
 use std::hint::black_box;
 use std::sync::Arc;
@@ -25,7 +24,7 @@ static SPINNING: AtomicU32 = AtomicU32::new(0);
 /// that spins with such a pointer in R12 and nowhere else. Its address is told as an exclusive or with `mask`.
 pub fn pointers(arguments: &Arguments) {
     let count: u32 = arguments.parsed(0, 2);
-    let area = sys::map_anonymous(count as usize * EACH * DISTANCE, PROT_READ | PROT_WRITE);
+    let area = sys::fresh_memory(count as usize * EACH * DISTANCE);
     let threads: Vec<(u32, usize, Arc<Parked>)> = (0..count)
         .map(|seed| {
             let blocks = area + seed as usize * EACH * DISTANCE;
@@ -76,7 +75,7 @@ fn point(blocks: usize, seed: u32, parked: &Parked) -> u64 {
 /// Makes known bytes and tells where, masked. The address itself stays in this frame, which is dead afterwards.
 #[inline(never)]
 fn hidden_block() -> u64 {
-    let address = sys::map_anonymous(2 * DISTANCE, PROT_READ | PROT_WRITE) + DISTANCE;
+    let address = sys::fresh_memory(2 * DISTANCE) + DISTANCE;
     // SAFETY: the place is inside a fresh writable mapping, aligned to a page.
     unsafe { std::ptr::write(address as *mut Pattern, Pattern::new(99, 7)) };
     address as u64 ^ MASK

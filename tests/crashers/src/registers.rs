@@ -19,12 +19,6 @@ const X87_CONTROL: u16 = 0x077f;
 /// Two 80-bit numbers; the one loaded last is ST(0).
 const X87_FIRST: [u8; 10] = [0x21, 0x43, 0x65, 0x87, 0xa9, 0xcb, 0xed, 0x8f, 0x34, 0x40];
 const X87_SECOND: [u8; 10] = [0x35, 0xc2, 0x68, 0x21, 0xa2, 0xda, 0x0f, 0xc9, 0x00, 0x40];
-/// Base of GS. User space leaves the register alone on x86-64, so a value of our own harms nothing.
-const GS_BASE: u64 = 0x1234_5678_9000;
-/// `arch_prctl(2)` codes, asm/prctl.h.
-const ARCH_SET_GS: u64 = 0x1001;
-const ARCH_GET_FS: u64 = 0x1003;
-
 /// Everything the spinning thread loads. The assembly below knows the offsets.
 #[repr(C, align(64))]
 struct Values {
@@ -61,21 +55,25 @@ pub fn registers(arguments: &Arguments) {
         "avx" => 1,
         _ => 2,
     });
+    start(level).print();
+    control::serve_ping();
+}
+
+/// Starts the thread and tells of it. Level 0 is SSE, 1 AVX, 2 AVX-512.
+pub fn start(level: u16) -> Facts {
     assert!(level <= widest_level(), "the processor lacks the registers asked for");
     let values = Box::leak(Box::new(Values::new(level)));
     let (send, receive) = std::sync::mpsc::channel();
     let shown: &'static Values = values;
     let spin = move || {
-        set_gs_base(GS_BASE);
-        send.send((sys::thread_id(), fs_base())).expect("the main thread listens");
+        send.send((sys::thread_id(), sys::segment_bases())).expect("the main thread listens");
         // SAFETY: `shown` lives for ever, and the processor has the registers that its level names.
         unsafe { load_all(shown) }
     };
     std::thread::Builder::new().name("registers".into()).spawn(spin).expect("a thread can be started");
-    let (tid, fs_base) = receive.recv().expect("the thread reports");
+    let (tid, bases) = receive.recv().expect("the thread reports");
     sys::wait_until("the registers to be loaded", || SPINNING.load(Ordering::Acquire) == 1);
-    shown.facts().number("tid", tid).number("fs_base", fs_base).number("gs_base", GS_BASE).print();
-    control::serve_ping();
+    bases.into_iter().fold(shown.facts().number("tid", tid), |facts, (name, base)| facts.number(name, base))
 }
 
 fn widest_level() -> u16 {
@@ -134,19 +132,6 @@ fn padded(number: [u8; 10]) -> [u8; 16] {
     std::array::from_fn(|index| number.get(index).copied().unwrap_or(0))
 }
 
-fn fs_base() -> u64 {
-    let mut base = 0u64;
-    // SAFETY: ARCH_GET_FS writes one u64 to the address it is given.
-    unsafe { libc::syscall(libc::SYS_arch_prctl, ARCH_GET_FS, &raw mut base) };
-    base
-}
-
-fn set_gs_base(base: u64) {
-    // SAFETY: no code of this program uses GS.
-    let result = unsafe { libc::syscall(libc::SYS_arch_prctl, ARCH_SET_GS, base) };
-    assert_eq!(result, 0, "arch_prctl(ARCH_SET_GS)");
-}
-
 /// Loads every register from `values` and spins for ever.
 ///
 /// The loop stores [`SPINNING`] in every turn: it is set only when every register has its value. RSP stays what it
@@ -155,7 +140,7 @@ fn set_gs_base(base: u64) {
 /// # Safety
 /// The processor must have the registers that the level of `values` names. Signal handlers must not run.
 #[unsafe(naked)]
-unsafe extern "C" fn load_all(values: &'static Values) -> ! {
+unsafe extern "sysv64" fn load_all(values: &'static Values) -> ! {
     naked_asm!(
         "mov [rip + {sp}], rsp",
         "lea rax, [rip + 8f]",

@@ -1,33 +1,11 @@
 //! The list of scenarios.
 
 use crate::{
-    children, churn, crash, deep, execs, files, images, loader, lockstep, memory, pointers, protected,
-    registers, secrets, stacks, sys, threads, watchers, witness,
+    children, churn, crash, deep, execs, files, images, loader, lockstep, main_exited, memory, pointers,
+    protected, registers, secrets, stacks, sys, threads, watchers, witness,
 };
-use std::ffi::OsString;
-use std::str::FromStr;
 
-/// What follows the scenario's name on the command line.
-pub struct Arguments(Vec<OsString>);
-
-impl Arguments {
-    /// Argument `index` as text.
-    pub fn text(&self, index: usize) -> Option<&str> {
-        self.0.get(index)?.to_str()
-    }
-
-    /// Argument `index` as raw bytes of the system.
-    pub fn raw(&self, index: usize) -> Option<&OsString> {
-        self.0.get(index)
-    }
-
-    /// Argument `index` parsed, or `default` when it is absent.
-    pub fn parsed<T: FromStr>(&self, index: usize, default: T) -> T {
-        self.text(index).map_or(default, |text| {
-            text.parse().unwrap_or_else(|_| panic!("argument {index} does not parse: {text}"))
-        })
-    }
-}
+pub use crate::arguments::Arguments;
 
 /// Runs the scenario that the command line names.
 pub fn run() {
@@ -35,7 +13,7 @@ pub fn run() {
     sys::allow_tracers();
     let mut words = std::env::args_os().skip(1);
     let name = words.next().and_then(|word| word.into_string().ok()).unwrap_or_default();
-    let arguments = Arguments(words.collect());
+    let arguments = Arguments::new(words);
     let Some((_, scenario)) = SCENARIOS.iter().find(|(known, _)| *known == name) else {
         eprintln!("usage: crasher SCENARIO [ARGS]");
         eprintln!("unknown scenario {name:?}; there are:");
@@ -65,7 +43,7 @@ const SCENARIOS: &[(&str, Scenario)] = &[
     ("link-map-loop", loader::link_map_loop),
     ("loads-on-demand", loader::loads_on_demand),
     ("lockstep", lockstep::lockstep),
-    ("main-exited", threads::main_exited),
+    ("main-exited", main_exited::main_exited),
     ("many-maps", images::many_maps),
     ("many-threads", threads::many_threads),
     ("map-churn", churn::map_churn),

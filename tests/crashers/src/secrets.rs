@@ -5,7 +5,6 @@ use crate::control;
 use crate::facts::Facts;
 use crate::scenario::Arguments;
 use crate::sys;
-use libc::{PROT_READ, PROT_WRITE};
 use std::hint::black_box;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -22,7 +21,7 @@ static BLOCK: AtomicU64 = AtomicU64::new(0);
 /// (`stack`, `code`, `data`, `one` …), words that it has to drop (`heap`, `large` …), and a text. The text exists nowhere
 /// in the program's file. Arguments are for the command line to hold and are not looked at.
 pub fn secrets(_: &Arguments) {
-    let heap = sys::map_anonymous(8192, PROT_READ | PROT_WRITE);
+    let heap = sys::fresh_memory(8192);
     let parked = Arc::new(Parked::default());
     let shared = Arc::clone(&parked);
     let run = move || {

@@ -1,13 +1,22 @@
 //! Thin wrappers over the system calls that the scenarios share.
 
+use std::arch::asm;
 use std::ffi::{CString, c_int, c_ulong, c_void};
 use std::io;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::sync::atomic::AtomicU32;
 
-/// Longest that any set-up step may take.
-const PATIENCE: Duration = Duration::from_secs(60);
+pub use crate::patience::wait_until;
+
+/// Base of GS. User space leaves the register alone on x86-64, so a value of our own harms nothing.
+const GS_BASE: u64 = 0x1234_5678_9000;
+/// `arch_prctl(2)` codes, asm/prctl.h.
+const ARCH_SET_GS: u64 = 0x1001;
+const ARCH_GET_FS: u64 = 0x1003;
+
+/// Never changes: whoever waits for it waits for ever.
+static NEVER: AtomicU32 = AtomicU32::new(0);
 
 /// Lets any process of the same user trace this one, where the Yama security module would forbid it.
 pub fn allow_tracers() {
@@ -69,13 +78,48 @@ pub fn input_is_ready() -> bool {
     unsafe { libc::poll(&raw mut poll, 1, 0) == 1 }
 }
 
-/// Yields until `condition` holds, and dies when it does not within a minute. For conditions that have no event.
-pub fn wait_until(what: &str, condition: impl Fn() -> bool) {
-    let start = Instant::now();
-    while !condition() {
-        assert!(start.elapsed() < PATIENCE, "waited too long for: {what}");
-        std::thread::yield_now();
+/// Sets `ready` to one and waits for ever, by a system call of our own: so the thread stands in the calling function and not in
+/// a C library without frame pointers.
+#[inline(always)]
+#[expect(clippy::inline_always, reason = "the thread shall stand in the function that calls this")]
+pub fn wait_for_ever(ready: &AtomicU32) {
+    // SAFETY: FUTEX_WAIT reads the word that rdi points to, a static; the store goes to an atomic that outlives the
+    // call. rax, rcx and r11 are what the system call changes.
+    unsafe {
+        asm!(
+            "mov dword ptr [{ready}], 1",
+            "2:",
+            "mov eax, {futex}",
+            "syscall",
+            "cmp dword ptr [rdi], 0",
+            "je 2b",
+            ready = in(reg) ready.as_ptr(),
+            futex = const libc::SYS_futex,
+            in("rdi") NEVER.as_ptr(),
+            in("rsi") libc::FUTEX_WAIT | libc::FUTEX_PRIVATE_FLAG,
+            in("rdx") 0,
+            in("r10") 0,
+            out("rax") _,
+            out("rcx") _,
+            out("r11") _,
+        );
     }
+}
+
+/// `length` bytes of fresh private memory that can be read and written.
+pub fn fresh_memory(length: usize) -> usize {
+    map_anonymous(length, libc::PROT_READ | libc::PROT_WRITE)
+}
+
+/// Names and values of the segment bases that a dump shall have of the calling thread. GS gets one first.
+pub fn segment_bases() -> [(&'static str, u64); 2] {
+    let mut fs_base = 0u64;
+    // SAFETY: ARCH_GET_FS writes one u64 to the address it is given.
+    unsafe { libc::syscall(libc::SYS_arch_prctl, ARCH_GET_FS, &raw mut fs_base) };
+    // SAFETY: no code of this program uses GS.
+    let result = unsafe { libc::syscall(libc::SYS_arch_prctl, ARCH_SET_GS, GS_BASE) };
+    assert_eq!(result, 0, "arch_prctl(ARCH_SET_GS)");
+    [("fs_base", fs_base), ("gs_base", GS_BASE)]
 }
 
 /// Maps `length` bytes of fresh anonymous private memory that need no backing until touched.

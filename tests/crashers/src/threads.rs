@@ -1,4 +1,4 @@
-//! Threads that wait, spin, or have lost their main thread.
+//! Threads that wait or spin.
 
 use crate::chain::{self, Worker};
 use crate::control;
@@ -8,7 +8,7 @@ use crate::sys;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Stack of an ordinary worker, in bytes.
-const STACK: usize = 256 * 1024;
+pub const STACK: usize = 256 * 1024;
 
 /// `threads N`: N named threads parked in the known call chain. Default 3.
 pub fn threads(arguments: &Arguments) {
@@ -52,18 +52,4 @@ pub fn busy(arguments: &Arguments) {
     let tids: Vec<u64> = (0..count).map(|_| receive.recv().expect("a thread reports").into()).collect();
     Facts::new().numbers("tids", tids).print();
     control::serve_counter(|| ROUNDS.load(Ordering::Relaxed));
-}
-
-/// `main-exited`: three workers live on after the main thread has ended by itself; a fourth thread serves commands.
-pub fn main_exited(_: &Arguments) {
-    let workers = chain::start_workers(3, STACK);
-    let serve = move || {
-        let main = std::process::id();
-        sys::wait_until("the main thread to end", || sys::thread_state(main) == Some('Z'));
-        worker_facts(&workers).number("server", sys::thread_id()).print();
-        control::serve_ping();
-    };
-    std::thread::Builder::new().name("server".into()).spawn(serve).expect("a thread can be started");
-    // SAFETY: SYS_exit ends the calling thread only. Nothing on this thread's stack is shared with the others.
-    unsafe { libc::syscall(libc::SYS_exit, 0) };
 }
