@@ -1,6 +1,7 @@
 //! `cargo xtask dist`: the program as one static file that runs on any Linux of its processor.
 
 mod link;
+mod order;
 mod proof;
 
 use crate::{
@@ -42,6 +43,8 @@ pub fn run(_: &[String]) -> Outcome {
     println!("{}: {size} bytes", program.display());
     within_limit(size)
 }
+
+pub use order::link as link_in_order;
 
 /// Builds the program and shows that it is what it should be.
 pub fn check() -> Outcome {

@@ -110,6 +110,13 @@ const HIDDEN: &[Task] = &[
         run: bench::slowdown::work,
         help: "do what the bench measures below the supervisor",
     },
+    #[cfg(target_os = "linux")]
+    Task {
+        name: "link-in-order",
+        arguments: "FOLDER ARGUMENTS",
+        run: dist::link_in_order,
+        help: "link the static program with what a dump runs in front",
+    },
 ];
 
 fn main() -> ExitCode {

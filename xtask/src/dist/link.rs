@@ -7,6 +7,7 @@
 //! The linker is LLVM's, which takes functions of the same code for one, and packs the list of what has to be adjusted to the
 //! load address, which `start.c` unpacks: together a hundred kilobytes.
 
+use super::order;
 use crate::{
     cross, setup,
     shell::{self, Doing, Outcome},
@@ -46,7 +47,10 @@ pub fn arguments() -> Outcome<Vec<String>> {
     unwinder(&folder)?;
     linker(&folder)?;
     let link = |argument: String| format!("-Clink-arg={argument}");
-    let mut arguments = vec!["-Clink-self-contained=no".to_owned(), "-Clinker=gcc".to_owned()];
+    let mut arguments = vec!["-Clink-self-contained=no".to_owned()];
+    arguments.push(format!("-Clinker={}", order::linker(&folder)?.display()));
+    // The linker has a name of its own, which says nothing of how to talk to it.
+    arguments.push("-Clinker-flavor=gcc".to_owned());
     arguments.push(format!("-Lnative={}", folder.display()));
     arguments.push(format!("-Lnative={MUSL}"));
     arguments.push(link("-nostartfiles".to_owned()));
@@ -82,6 +86,15 @@ fn compiled(name: &str, folder: &Path) -> Outcome<PathBuf> {
     compiler.args(["-Wall", "-Wextra", "-Werror", "-c"]).arg(format!("xtask/src/dist/{name}.c"));
     shell::run(compiler.arg("-o").arg(&object))?;
     Ok(object)
+}
+
+/// Compiles one of the files in C here into a program for this machine.
+pub fn host_tool(name: &str, folder: &Path) -> Outcome<PathBuf> {
+    let program = folder.join(name);
+    let mut compiler = shell::program("gcc");
+    compiler.args(["-O2", "-Wall", "-Wextra", "-Werror"]).arg(format!("xtask/src/dist/{name}.c"));
+    shell::run(compiler.arg("-o").arg(&program))?;
+    Ok(program)
 }
 
 /// Makes the `libunwind.a` that the standard library asks for in `folder`.
