@@ -28,6 +28,7 @@ const KNOWN: &[Known] = &[
     essential(7, "SystemInfo"),
     essential(9, "Memory64List"),
     optional(12, "HandleData", &["handle", "handles"]),
+    optional(14, "UnloadedModuleList", &["unloadedmodules", "unloaded"]),
     optional(15, "MiscInfo", &["misc"]),
     optional(16, "MemoryInfoList", &[]),
     optional(17, "ThreadInfoList", &[]),
@@ -50,6 +51,7 @@ const KNOWN: &[Known] = &[
     optional(0x4d44_0002, "ThreadExtras", &["threadextra"]),
     optional(0x4d44_0003, "XsaveAreas", &["xsave"]),
     optional(0x4d44_0004, "AppleFacts", &[]),
+    optional(0x4d44_0005, "NativeContexts", &[]),
 ];
 
 /// The type number of the stream that `text` names: a name of the documentation in any case, with or without `Linux`
@@ -134,6 +136,7 @@ mod tests {
             (&["memory-info", "MemoryInfoList", "memoryinfo"], 16),
             (&["thread-info", "ThreadInfoList"], 17),
             (&["thread-names", "ThreadNames"], 24),
+            (&["unloaded-modules", "UnloadedModuleList", "unloaded"], 14),
             (&["misc", "MiscInfo", "misc-info"], 15),
             (&["dso-debug", "LinuxDsoDebug"], 0x4767_000a),
             (&["annotations", "CrashpadInfo"], 0x4350_0001),

@@ -11,6 +11,11 @@ use std::collections::HashMap;
 const DUMP_REQUESTED: u32 = 0xffff_ffff;
 /// The same by Crashpad, on Apple's systems only.
 const SIMULATED: u32 = 0x4350_7378;
+/// The same by Crashpad on Windows.
+const WINDOWS_SIMULATED: u32 = 0x0517_a7ed;
+/// `STATUS_ACCESS_VIOLATION` and `STATUS_IN_PAGE_ERROR` (ntstatus.h): their first parameter tells what was tried.
+const ACCESS_VIOLATION: u32 = 0xc000_0005;
+const IN_PAGE_ERROR: u32 = 0xc000_0006;
 /// `si_code` of signals that a process sent with kill, sigqueue, a message queue and tgkill
 /// (<asm-generic/siginfo.h>).
 const SENT: [i32; 4] = [0, -1, -3, -6];
@@ -29,7 +34,11 @@ pub fn crash(
         return Crash { thread: requesting, ..Crash::default() };
     };
     let record = &exception.raw.exception_record;
-    let simulated = is_apple(system) && record.exception_code == SIMULATED;
+    let simulated = match record.exception_code {
+        SIMULATED => is_apple(system),
+        WINDOWS_SIMULATED => system.os == Os::Windows,
+        _ => false,
+    };
     let crashed = record.exception_code != DUMP_REQUESTED && !simulated;
     let mut crash = Crash {
         crashed,
@@ -45,7 +54,22 @@ pub fn crash(
         crash.signal_code = Some(code);
         add_details(&mut crash, code, parameters, system.cpu);
     }
+    if crashed && system.os == Os::Windows {
+        let touched = record.exception_information.first().filter(|_| record.number_parameters > 0);
+        crash.access = touched.and_then(|touched| windows_access(record.exception_code, *touched));
+    }
     crash
+}
+
+/// What was tried with memory, as the first parameter of an exception of Windows tells it.
+fn windows_access(code: u32, touched: u64) -> Option<Access> {
+    match (code, touched) {
+        (ACCESS_VIOLATION | IN_PAGE_ERROR, 0) => Some(Access::Read),
+        (ACCESS_VIOLATION | IN_PAGE_ERROR, 1) => Some(Access::Write),
+        // Data execution prevention.
+        (ACCESS_VIOLATION | IN_PAGE_ERROR, 8) => Some(Access::Execute),
+        _ => None,
+    }
 }
 
 /// Adds what the processor recorded of the thread that crashed in a Mach task by touching memory.
@@ -126,6 +150,20 @@ mod tests {
         let protection = [0x80, 0, 13, 0, 0];
         assert_eq!(details(0x80, &protection, Cpu::X86_64), (None, None));
         assert_eq!(details(1, &[1, 8, PAGE_FAULT, 7], Cpu::Arm64), (None, None));
+    }
+
+    #[test]
+    fn an_exception_of_windows_tells_what_was_tried() {
+        for (code, touched, access) in [
+            (ACCESS_VIOLATION, 0, Some(Access::Read)),
+            (ACCESS_VIOLATION, 1, Some(Access::Write)),
+            (ACCESS_VIOLATION, 8, Some(Access::Execute)),
+            (IN_PAGE_ERROR, 1, Some(Access::Write)),
+            (ACCESS_VIOLATION, 2, None),
+            (0xc000_0409, 0, None),
+        ] {
+            assert_eq!(windows_access(code, touched), access, "{code:#x} {touched}");
+        }
     }
 
     #[test]

@@ -53,6 +53,7 @@ mod tests {
             line: None,
             module: None,
             module_offset: None,
+            unloaded: false,
             inlined: false,
             trust: Trust::Scan,
         });

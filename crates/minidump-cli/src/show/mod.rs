@@ -22,6 +22,7 @@ mod system_call;
 mod testing;
 mod time;
 mod unwind;
+mod windows;
 
 pub use model::Dump;
 

@@ -1,5 +1,9 @@
 //! What `show` found in a dump, as plain data. Serialised, it is the JSON that docs/show-json.md describes.
 
+mod windows;
+
+pub use windows::{ExceptionRecord, HandleType, Handles, UnloadedModule, Windows, WindowsThread};
+
 use minidump_unwind::FrameTrust;
 use serde::{Serialize, Serializer};
 
@@ -44,6 +48,8 @@ pub struct Dump {
     pub memory: Memory,
     /// What only dumps of Apple's systems tell.
     pub apple: Option<Apple>,
+    /// What only dumps of Windows tell.
+    pub windows: Option<Windows>,
     /// What the program said about itself.
     pub annotations: Vec<Annotation>,
     /// What the writer could not capture, as it wrote it.
@@ -239,6 +245,8 @@ pub struct Thread {
     pub blamed: bool,
     /// What only dumps of Apple's systems tell.
     pub apple: Option<AppleThread>,
+    /// What only dumps of Windows tell.
+    pub windows: Option<WindowsThread>,
     /// Its registers; of the blamed thread only.
     pub registers: Option<Vec<Register>>,
     /// Its stack, innermost frame first.
@@ -268,6 +276,8 @@ pub struct Frame {
     pub module: Option<String>,
     /// How far behind the base of the module the instruction is.
     pub module_offset: Option<Address>,
+    /// Whether the module is one that was unloaded from there: what else may have been there cannot be told.
+    pub unloaded: bool,
     /// Whether the compiler inlined this function into that of the next frame.
     pub inlined: bool,
     /// How the frame was found.
@@ -311,6 +321,10 @@ pub struct Module {
     pub size: u64,
     /// Build id in hexadecimal, or what else identifies it.
     pub id: Option<String>,
+    /// Of a PE image: what its file is looked up by, time stamp and size.
+    pub code_id: Option<String>,
+    /// Of a PE image: path of its program database (PDB), where it was made.
+    pub debug_file: Option<String>,
     /// Path.
     pub path: String,
     /// Version, when it has one.

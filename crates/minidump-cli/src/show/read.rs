@@ -4,7 +4,7 @@ use super::crash::{add_access, crash};
 use super::model::{Address, AppleThread, Dump, Memory, Module, Process, System};
 use super::raw_dump::{self, RawDump};
 use super::unwind::{self, Walk};
-use super::{ShowError, annotations, apple, guard, holes, symbols};
+use super::{ShowError, annotations, apple, guard, holes, symbols, windows};
 use crate::text;
 use minidump::system_info::Os;
 use minidump::{
@@ -54,8 +54,11 @@ pub fn read(path: &Path, file: &File, bytes: u64) -> Result<Dump, ShowError> {
     dump.soft_errors = soft_errors(&raw, &mut dump.warnings);
     dump.annotations = annotations::read(&raw, file, &mut dump.warnings);
     let found = apple::read(&raw, file, &system, &threads, &mut dump.warnings);
+    let (misc, exception) = (raw.get_stream().ok(), raw.get_stream().ok());
+    dump.windows = windows::read(&raw, file, &system, misc.as_ref(), exception.as_ref());
     fill(&mut dump, &raw, &system, &threads, &found.threads);
     dump.apple = found.process;
+    windows::complete(&mut dump, &raw, file, &system);
     dump.memory.missing = holes::missing_bytes(&raw, file);
     Ok(dump)
 }
@@ -98,6 +101,7 @@ fn fill(
         blamed: dump.crash.thread,
         pid: dump.process.pid,
         apple,
+        windows: &windows::threads(raw, system, threads, &memory),
     };
     add_access(&mut dump.crash, system, apple);
     let (walked, found) = unwind::walk(&walk, warnings);
@@ -223,10 +227,19 @@ fn soft_errors(dump: &RawDump, warnings: &mut Vec<String>) -> Vec<serde_json::Va
 
 fn module(module: &MinidumpModule, system: &MinidumpSystemInfo) -> Module {
     let is_apple = apple::is_apple(system);
+    let is_windows = windows::is_windows(system);
+    let (stamp, size) = (module.raw.time_date_stamp, module.raw.size_of_image);
+    let code_id = (is_windows && stamp != 0).then(|| windows::code_id(stamp, size));
+    let debug_file = match &module.codeview_info {
+        Some(CodeView::Pdb70(_) | CodeView::Pdb20(_)) if is_windows => module.debug_file(),
+        _ => None,
+    };
     Module {
         base: Address(module.base_address()),
         size: module.size(),
         id: if is_apple { uuid(module) } else { id(module) },
+        code_id,
+        debug_file: debug_file.map(Cow::into_owned).filter(|name| !name.is_empty()),
         path: module.name.clone(),
         version: if is_apple { mach_version(module) } else { module.version().map(Cow::into_owned) },
         symbols: super::model::SymbolsFound::default(),

@@ -1,6 +1,8 @@
 //! A dump as text for people.
 
 mod apple;
+mod registers;
+mod windows;
 
 use super::fold::{self, Group};
 use super::model::{
@@ -38,6 +40,9 @@ impl Page {
 pub fn render(dump: &Dump) -> String {
     let mut page = Page::default();
     page.fact("crash reason", &crash(&dump.crash));
+    if let Some(windows) = &dump.windows {
+        windows::exception(&mut page, windows);
+    }
     page.fact("system", &system(&dump.system));
     page.fact("process", &process(&dump.process));
     if let Some(arguments) = &dump.process.command_line {
@@ -47,6 +52,9 @@ pub fn render(dump: &Dump) -> String {
     page.fact("dump", &file(dump));
     if let Some(apple) = &dump.apple {
         apple::process(&mut page, apple);
+    }
+    if let Some(windows) = &dump.windows {
+        windows::process(&mut page, windows);
     }
     for annotation in &dump.annotations {
         page.fact("annotation", &told(annotation));
@@ -60,8 +68,14 @@ pub fn render(dump: &Dump) -> String {
     if dump.apple.is_some() {
         apple::blamed(&mut page, &dump.threads);
     }
+    if let Some(windows) = &dump.windows {
+        windows::blamed(&mut page, windows, &dump.threads);
+    }
     page.gap();
     modules(&mut page, &dump.modules);
+    if let Some(windows) = &dump.windows {
+        windows::unloaded(&mut page, &windows.unloaded_modules);
+    }
     if !dump.soft_errors.is_empty() {
         page.gap();
         page.line(&format!("{} of the writer", counted(dump.soft_errors.len() as u64, "soft error")));
@@ -166,7 +180,8 @@ fn quoted(argument: &str) -> String {
 fn threads(page: &mut Page, group: &Group) {
     let Some(first) = group.first() else { return };
     page.line(&heading(group));
-    group.iter().filter_map(|thread| apple::thread(thread)).for_each(|line| page.line(&line));
+    let told = |thread: &&Thread| apple::thread(thread).or_else(|| windows::thread(thread));
+    group.iter().filter_map(told).for_each(|line| page.line(&line));
     let mut expected = 0;
     for run in first.frames.chunk_by(is_recursion) {
         let (Some(start), Some(end)) = (run.first(), run.last()) else { continue };
@@ -217,7 +232,8 @@ fn line_of(frame: &Frame) -> String {
     let place = match (&frame.module, frame.module_offset) {
         _ if frame.inlined => "inlined".into(),
         (Some(module), Some(offset)) => {
-            format!("{}+{:#x}, {}", module, offset.0, trust(frame.trust))
+            let unloaded = if frame.unloaded { " (unloaded)" } else { "" };
+            format!("{}+{:#x}{unloaded}, {}", module, offset.0, trust(frame.trust))
         }
         _ => format!("{:#x}, {}", frame.instruction.0, trust(frame.trust)),
     };
@@ -240,6 +256,7 @@ fn modules(page: &mut Page, modules: &[Module]) {
         modules.iter().filter_map(|module| module.id.as_ref()).map(String::len).max().unwrap_or(1);
     for module in modules {
         let id = module.id.as_deref().unwrap_or("-");
+        let code_id = module.code_id.as_ref().map_or(String::new(), |id| format!("{id:<13} "));
         let size = format!("{:#x}", module.size);
         let version = module.version.as_ref().map_or(String::new(), |version| format!(" {version}"));
         let symbols = match module.symbols {
@@ -249,7 +266,7 @@ fn modules(page: &mut Page, modules: &[Module]) {
             SymbolsFound::Mismatch => " (another build on this machine)",
         };
         page.line(&format!(
-            "  {:#014x} {size:>10} {id:<size_of_ids$} {}{version}{symbols}",
+            "  {:#014x} {size:>10} {id:<size_of_ids$} {code_id}{}{version}{symbols}",
             module.base.0, module.path
         ));
     }
@@ -278,6 +295,7 @@ mod tests {
             line: None,
             module: Some("app".into()),
             module_offset: Some(Address(0x1234)),
+            unloaded: false,
             inlined: false,
             trust: Trust::CallFrameInfo,
         }
@@ -311,6 +329,8 @@ mod tests {
                 base: Address(0x40_0000),
                 size: 0x2000,
                 id: Some("abcd".into()),
+                code_id: None,
+                debug_file: None,
                 path: "/usr/bin/app".into(),
                 version: None,
                 symbols: SymbolsFound::Names,

@@ -2,12 +2,13 @@
 
 use super::apple::is_apple;
 use super::executor::block_on;
-use super::model::{Address, AppleThread, Frame, SymbolsFound, Thread, Trust};
+use super::model::{Address, AppleThread, Frame, SymbolsFound, Thread, Trust, WindowsThread};
 use super::other_stack::{MOST_STACKS, Stacks};
 use super::read::file_name;
 use super::registers;
 use super::symbols::LocalSymbols;
-use super::system_call::is_waiting;
+use super::system_call::{is_returning, is_waiting};
+use super::windows::is_windows;
 use minidump::{
     MinidumpContext, MinidumpException, MinidumpMemory, MinidumpMiscInfo, MinidumpModuleList,
     MinidumpSystemInfo, MinidumpThread, MinidumpThreadList, MinidumpThreadNames, Module as _, UnifiedMemory,
@@ -45,6 +46,8 @@ pub struct Walk<'a> {
     pub pid: Option<u32>,
     /// What only Apple's systems tell of threads, by id.
     pub apple: &'a HashMap<u32, AppleThread>,
+    /// What only Windows tells of threads, by id.
+    pub windows: &'a HashMap<u32, WindowsThread>,
 }
 
 /// Walks all threads, the blamed one first. Also tells, by module base, what symbols were found.
@@ -72,13 +75,19 @@ pub fn walk(walk: &Walk, warnings: &mut Vec<String>) -> (Vec<Thread>, HashMap<u6
     (threads, symbols.found())
 }
 
-/// The instruction pointers of the threads of a Mach task that wait in a system call.
+/// The instruction pointers of the threads of a Mach task, or a process of Windows, that wait in a system call.
 fn in_system_call(walk: &Walk) -> HashSet<u64> {
-    let threads = walk.threads.threads.iter().filter(|_| is_apple(walk.system));
+    let (is_apple, is_windows) = (is_apple(walk.system), is_windows(walk.system));
+    let threads = walk.threads.threads.iter().filter(|_| is_apple || is_windows);
     let waiting = threads.filter_map(|thread| {
         let context = context(walk, thread)?;
         let apple = walk.apple.get(&thread.raw.thread_id);
-        is_waiting(&context, walk.memory, apple).then(|| context.get_instruction_pointer())
+        let waits = if is_windows {
+            is_returning(&context, walk.memory)
+        } else {
+            is_waiting(&context, walk.memory, apple)
+        };
+        waits.then(|| context.get_instruction_pointer())
     });
     waiting.collect()
 }
@@ -109,6 +118,7 @@ fn walk_thread<'a>(
         name: walk.names.get_name(id).map(std::borrow::Cow::into_owned),
         blamed: walk.blamed == Some(id),
         apple: walk.apple.get(&id).cloned(),
+        windows: walk.windows.get(&id).cloned(),
         ..Thread::default()
     };
     let Some(context) = context(walk, thread) else {
@@ -233,6 +243,7 @@ fn expanded(frame: &StackFrame) -> impl Iterator<Item = Frame> + '_ {
             .as_ref()
             .and_then(|module| frame.instruction.checked_sub(module.base_address()))
             .map(Address),
+        unloaded: false,
         inlined: false,
         trust: Trust::from(frame.trust),
     };

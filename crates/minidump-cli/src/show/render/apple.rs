@@ -1,7 +1,7 @@
 //! What only dumps of Apple's systems tell, as text for people.
 
 use super::super::model::{Apple, Thread};
-use super::Page;
+use super::{Page, registers};
 use crate::text::counted;
 
 /// What only dumps of Apple's systems tell of the process.
@@ -40,17 +40,10 @@ pub(super) fn thread(thread: &Thread) -> Option<String> {
     (!parts.is_empty()).then(|| format!("  {}: {}", thread.id, parts.join(", ")))
 }
 
-/// The registers of the blamed thread, three a line.
+/// The registers of the blamed thread, and what the processor recorded of its fault.
 pub(super) fn blamed(page: &mut Page, threads: &[Thread]) {
     let Some(thread) = threads.iter().find(|thread| thread.blamed) else { return };
-    page.gap();
-    page.line(&format!("registers of thread {}", thread.id));
-    let registers = thread.registers.as_deref().unwrap_or_default();
-    for line in registers.chunks(3) {
-        let line: Vec<String> =
-            line.iter().map(|register| format!("{:>6} {:#018x}", register.name, register.value.0)).collect();
-        page.line(&format!("  {}", line.join("  ")));
-    }
+    registers::blamed(page, thread);
     if let Some(fault) = thread.apple.as_ref().and_then(|apple| apple.fault) {
         page.line(&format!("  fault at {:#x}, syndrome {:#x}", fault.address.0, fault.syndrome.0));
     }

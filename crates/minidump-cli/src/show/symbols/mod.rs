@@ -111,13 +111,15 @@ impl State {
     }
 }
 
-/// Sets the caller of a function that has pushed nothing: AArch64 keeps its return address in the link register, x86-64
-/// at the stack pointer.
+/// Sets the caller of a function that has pushed nothing: AArch64 keeps its return address in the link register, x86 and
+/// x86-64 at the stack pointer.
 fn frameless_caller(walker: &mut (dyn FrameWalker + Send)) -> Option<()> {
-    if let Some(sp) = walker.get_callee_register("rsp") {
-        let return_address = walker.get_register_at_address(sp)?;
-        walker.set_cfa(sp.checked_add(8)?)?;
-        return walker.set_ra(return_address);
+    for (name, pointer_size) in [("rsp", 8), ("esp", 4)] {
+        if let Some(sp) = walker.get_callee_register(name) {
+            let return_address = walker.get_register_at_address(sp)?;
+            walker.set_cfa(sp.checked_add(pointer_size)?)?;
+            return walker.set_ra(return_address);
+        }
     }
     let (sp, lr) = (walker.get_callee_register("sp")?, walker.get_callee_register("x30")?);
     walker.set_cfa(sp)?;
