@@ -30,7 +30,8 @@
 
 #[cfg(any(
     all(any(target_os = "linux", target_os = "android"), target_arch = "x86_64"),
-    target_os = "macos"
+    target_os = "macos",
+    windows
 ))]
 mod compat;
 #[cfg(feature = "convert")]
@@ -67,7 +68,7 @@ pub use compat::{
     CrashContextExt, LINUX_GATE_LIBRARY_NAME, app_memory, crash, crash_context, dir_section, errors,
     maps_reader, mem_reader, mem_writer, minidump_cpu, minidump_format, minidump_writer,
 };
-#[cfg(target_os = "macos")]
+#[cfg(any(target_os = "macos", windows))]
 pub use compat::{
     crash_context, dir_section, errors, mem_writer, minidump_cpu, minidump_format, minidump_writer,
 };
@@ -84,6 +85,8 @@ pub use local::{UserStream, dump_self, dump_self_with};
 pub use minidump_formats as formats;
 pub use minidump_formats::minidump::{MDRawDirectory, MemoryWriter, SectionWriter};
 pub use minidump_snapshot as snapshot;
+#[cfg(windows)]
+pub use minidump_writer::MinidumpType;
 pub use options::{AuxvOverride, DumpOptions, Format};
 pub use report::DumpReport;
 #[cfg(all(
@@ -107,7 +110,7 @@ pub use sys::{RealTask, TaskDetails};
 pub type Pid = i32;
 
 /// The examples of the guide are compiled with the tests.
-#[cfg(all(doctest, target_os = "linux", target_arch = "x86_64"))]
+#[cfg(all(doctest, any(target_os = "linux", windows), target_arch = "x86_64"))]
 #[doc = include_str!("../../../docs/compatibility.md")]
 struct CompatibilityGuide;
 #[cfg(all(doctest, target_os = "linux", target_arch = "x86_64"))]

@@ -1,5 +1,7 @@
 //! Why there is no dump, under the names of the documented API.
 
+pub use super::file_writer_error::FileWriterError;
+
 use crate::{Error, Pid};
 use minidump_formats::minidump::FormatError;
 use std::io;
@@ -43,15 +45,6 @@ pub struct StopProcessError {
     /// What the system said.
     #[source]
     pub source: io::Error,
-}
-
-/// The destination refused the dump. What it took so far is the start of a minidump.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum FileWriterError {
-    /// What it said.
-    #[error("the minidump could not be written: {0}")]
-    IOError(#[from] io::Error),
 }
 
 /// Memory of a process could not be read.

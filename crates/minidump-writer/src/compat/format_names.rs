@@ -32,13 +32,19 @@ pub mod minidump_cpu {
     #[cfg(target_arch = "x86_64")]
     pub type FloatStateCPU = minidump_common::format::XMM_SAVE_AREA32;
     /// The registers of a thread.
+    #[cfg(target_arch = "x86")]
+    pub type RawContextCPU = minidump_common::format::CONTEXT_X86;
+    /// Its FSAVE image.
+    #[cfg(target_arch = "x86")]
+    pub type FloatStateCPU = minidump_common::format::FLOATING_SAVE_AREA_X86;
+    /// The registers of a thread.
     #[cfg(target_arch = "aarch64")]
     pub type RawContextCPU = minidump_common::format::CONTEXT_ARM64_OLD;
 }
 
 /// The directory of a minidump.
 pub mod dir_section {
-    pub use crate::compat::errors::FileWriterError;
+    pub use crate::compat::file_writer_error::FileWriterError;
     pub use minidump_formats::minidump::{DirSection, MemoryWriter as DumpBuf, SectionWriter};
 }
 
