@@ -5,14 +5,17 @@
 //! *After*wards it reads names and the like, and puts the snapshot together. In the window nothing is called that waits for
 //! the target, or takes a lock that one of its threads may hold.
 
+mod after;
+mod before;
 mod blame;
 mod capture;
 mod copied;
 pub mod crash;
+mod files;
 mod hold;
+mod images;
 mod machine;
 mod memory;
-mod modules;
 mod ntdll;
 mod open;
 mod process;
@@ -25,6 +28,7 @@ mod tests;
 mod thread_facts;
 mod threads;
 mod times;
+mod window;
 
 pub use capture::{Capture, capture, capture_stopped};
 pub use session::Session;

@@ -88,6 +88,13 @@ pub fn find(library: &CStr, name: &CStr) -> Address {
     unsafe { GetProcAddress(GetModuleHandleA(library.as_ptr().cast()), name.as_ptr().cast()) }
 }
 
+/// Where a library that every process has loaded lies in this one.
+pub fn base(library: &CStr) -> Option<u64> {
+    // SAFETY: the text ends with a zero.
+    let base = unsafe { GetModuleHandleA(library.as_ptr().cast()) };
+    Some(base.addr() as u64).filter(|base| *base != 0)
+}
+
 /// The thread of `process` behind `thread`, or the first one, opened for `access`. `STATUS_NO_MORE_ENTRIES` at the end.
 pub fn next_thread(
     process: BorrowedHandle<'_>,

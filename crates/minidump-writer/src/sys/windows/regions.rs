@@ -8,9 +8,13 @@ use windows_sys::Win32::System::Memory::{
     PAGE_EXECUTE_READWRITE, PAGE_EXECUTE_WRITECOPY, PAGE_GUARD, PAGE_NOCACHE, PAGE_READONLY, PAGE_READWRITE,
     PAGE_WRITECOMBINE, PAGE_WRITECOPY, VirtualQueryEx,
 };
+use windows_sys::Win32::System::ProcessStatus::K32GetMappedFileNameW;
 
 /// Most ranges that are looked at.
 const MOST_REGIONS: usize = 1 << 21;
+
+/// Most UTF-16 code units of a path.
+const MOST_OF_PATH: usize = 1 << 15;
 
 /// All ranges of the address space of `process`, by ascending address.
 pub fn query(process: BorrowedHandle<'_>) -> Vec<WindowsRegion> {
@@ -52,6 +56,40 @@ fn query_one(process: BorrowedHandle<'_>, address: usize) -> Option<WindowsRegio
 /// What is mapped of `ranges`, in the words of all systems.
 pub fn mapped(ranges: &[WindowsRegion]) -> Vec<Region> {
     ranges.iter().filter(|range| range.state == MEM_COMMIT).map(region).collect()
+}
+
+/// Gives `regions` the names of the files that are mapped there, as the kernel has them (`\\Device\\HarddiskVolume1\\…`).
+/// Each allocation is asked about once.
+pub fn name_files(process: BorrowedHandle<'_>, ranges: &[WindowsRegion], regions: &mut [Region]) {
+    let mut last = (u64::MAX, Vec::new());
+    for range in ranges.iter().filter(|range| matches!(range.kind, MEM_IMAGE | MEM_MAPPED)) {
+        if range.allocation_base != last.0 {
+            last = (range.allocation_base, mapped_file(process, range.allocation_base));
+        }
+        if let Ok(index) = regions.binary_search_by_key(&range.base, |region| region.start)
+            && let Some(region) = regions.get_mut(index)
+        {
+            region.name.clone_from(&last.1);
+        }
+    }
+}
+
+fn mapped_file(process: BorrowedHandle<'_>, address: u64) -> Vec<u8> {
+    let mut path = vec![0_u16; MOST_OF_PATH];
+    let (Ok(place), Ok(most)) = (usize::try_from(address), u32::try_from(path.len())) else {
+        return Vec::new();
+    };
+    // SAFETY: the handle is open, the address is only looked up, and the buffer has as many units as are said.
+    let length = unsafe {
+        K32GetMappedFileNameW(
+            process.as_raw_handle(),
+            std::ptr::without_provenance(place),
+            path.as_mut_ptr(),
+            most,
+        )
+    };
+    let path = usize::try_from(length).ok().and_then(|length| path.get(..length)).unwrap_or_default();
+    String::from_utf16_lossy(path).into_bytes()
 }
 
 fn region(range: &WindowsRegion) -> Region {

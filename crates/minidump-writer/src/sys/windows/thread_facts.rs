@@ -31,7 +31,6 @@ pub fn fill(handle: &ThreadHandle, thread: &mut Thread) {
     thread.priority = Some(priority).filter(|priority| *priority != NO_PRIORITY);
     thread.affinity = Some(handle.affinity).filter(|mask| *mask != 0);
     thread.times = times::of_thread(handle.handle());
-    thread.thread_pointer = Some(handle.teb).filter(|teb| *teb != 0);
 }
 
 /// What only Windows tells.

@@ -2,6 +2,7 @@
 #![expect(unsafe_code, reason = "calls of the system")]
 
 use super::ntdll::{self, Status};
+use crate::snapshot::MemorySource;
 use std::collections::HashSet;
 use std::io;
 use std::os::windows::io::{AsHandle, AsRawHandle, BorrowedHandle, FromRawHandle, OwnedHandle};
@@ -45,6 +46,8 @@ pub struct ThreadHandle {
     pub handle: Arc<OwnedHandle>,
     /// Address of its environment block.
     pub teb: u64,
+    /// Address of the 32-bit one of a 32-bit program on a 64-bit system.
+    pub teb32: Option<u64>,
     /// Processors that it may run on.
     pub affinity: u64,
 }
@@ -53,6 +56,11 @@ impl ThreadHandle {
     /// The thread.
     pub fn handle(&self) -> BorrowedHandle<'_> {
         self.handle.as_handle()
+    }
+
+    /// The environment block that the program itself uses.
+    pub fn own_teb(&self) -> u64 {
+        self.teb32.unwrap_or(self.teb)
     }
 
     /// `None` for one that has ended.
@@ -65,6 +73,7 @@ impl ThreadHandle {
             id,
             handle,
             teb: facts.teb as u64,
+            teb32: None,
             affinity: facts.affinity as u64,
         })
     }
@@ -93,6 +102,20 @@ impl Threads {
             result => result?,
         }
         Ok(self.list.len() - before)
+    }
+
+    /// Finds the 32-bit environment blocks of the threads of a 32-bit program in its `memory`: the first field of a 64-bit
+    /// one points at it, and it at itself (`NT_TIB`, winnt.h).
+    pub fn find_teb32(&mut self, memory: &dyn MemorySource) {
+        const SELF: u64 = 0x18;
+        let word = |address: u64| {
+            let mut bytes = [0; 4];
+            (memory.read(address, &mut bytes).done == 4).then(|| u64::from(u32::from_le_bytes(bytes)))
+        };
+        for thread in self.list.iter_mut().filter(|thread| thread.teb32.is_none()) {
+            let found = word(thread.teb).filter(|teb| *teb != 0);
+            thread.teb32 = found.filter(|teb| word(teb + SELF) == Some(*teb));
+        }
     }
 
     fn add(&mut self, thread: ThreadHandle) {

@@ -2,11 +2,17 @@
 #![expect(unsafe_code, reason = "known registers take assembly")]
 
 use std::io::{BufRead, BufReader, Write};
+use std::os::windows::io::AsRawHandle;
 use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc;
+use windows_sys::Win32::System::Diagnostics::Debug::ReadProcessMemory;
 
 /// Tells the program that it is the one to be captured.
 const ROLE: &str = "MINIDUMP_WRITER_TEST_CHILD";
+
+/// An annotation of the environment that is a secret, and one that is none.
+pub const SECRET: (&str, &str) = ("CAPTURE_TEST_PASSWORD", "open sesame");
 
 /// What the stack of each thread of the child holds.
 pub const ON_STACK: [u8; 16] = *b"on a thread's st";
@@ -26,6 +32,8 @@ pub struct Captured {
     pub threads: Vec<u32>,
     /// Addresses of [`ON_STACK`] on their stacks.
     pub on_stack: Vec<u64>,
+    /// Addresses of what the threads with known registers count.
+    pub counters: Vec<u64>,
     /// Address of [`ON_HEAP`].
     pub on_heap: u64,
 }
@@ -36,6 +44,7 @@ impl Captured {
         let mut process = Command::new(std::env::current_exe().unwrap())
             .args(["--exact", "sys::platform::tests::child::role", "--nocapture", "--test-threads=1"])
             .env(ROLE, count.to_string())
+            .env(SECRET.0, SECRET.1)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
@@ -47,7 +56,8 @@ impl Captured {
                 let _ = sender.send(line);
             }
         });
-        let mut child = Self { process, input, lines, threads: Vec::new(), on_stack: Vec::new(), on_heap: 0 };
+        let mut child =
+            Self { process, input, lines, threads: vec![], on_stack: vec![], counters: vec![], on_heap: 0 };
         child.on_heap = child.answer("heap")[0];
         for _ in 0..=count {
             let [id, address] = child.answer("thread").try_into().unwrap();
@@ -59,6 +69,24 @@ impl Captured {
 
     pub fn pid(&self) -> crate::Pid {
         crate::Pid::try_from(self.process.id()).unwrap()
+    }
+
+    /// The byte at `address` of its memory.
+    pub fn byte(&self, address: u64) -> u8 {
+        let mut byte = [0];
+        let place = std::ptr::without_provenance(usize::try_from(address).unwrap());
+        // SAFETY: the handle is open, and the buffer is as long as said.
+        let done = unsafe {
+            ReadProcessMemory(
+                self.process.as_raw_handle(),
+                place,
+                byte.as_mut_ptr().cast(),
+                1,
+                std::ptr::null_mut(),
+            )
+        };
+        assert_ne!(done, 0, "{address:#x}");
+        byte[0]
     }
 
     /// How far each of its threads has counted.
@@ -92,14 +120,16 @@ impl Drop for Captured {
 fn role() {
     let Ok(count) = std::env::var(ROLE) else { return };
     let heap = Box::new(ON_HEAP);
+    let counters: Vec<&'static AtomicU64> =
+        (0..count.parse::<usize>().unwrap()).map(|_| &*Box::leak(Box::default())).collect();
     println!("heap {}", heap.as_ptr().addr());
+    let places: Vec<String> = counters.iter().map(|counter| counter.as_ptr().addr().to_string()).collect();
+    println!("counters {}", places.join(" "));
     let stack = ON_STACK;
     println!("thread {} {}", own_id(), std::hint::black_box(&stack).as_ptr().addr());
-    let counters: Vec<&'static std::sync::atomic::AtomicU64> =
-        (0..count.parse::<usize>().unwrap()).map(|_| &*Box::leak(Box::default())).collect();
     for counter in &counters {
         let (sender, started) = mpsc::channel();
-        let counter: &'static std::sync::atomic::AtomicU64 = counter;
+        let counter: &'static AtomicU64 = counter;
         std::thread::spawn(move || {
             let stack = ON_STACK;
             let stack = std::hint::black_box(&stack);
@@ -111,10 +141,8 @@ fn role() {
     }
     for line in std::io::stdin().lines().map_while(Result::ok) {
         if line == "count" {
-            let counts: Vec<String> = counters
-                .iter()
-                .map(|counter| counter.load(std::sync::atomic::Ordering::Relaxed).to_string())
-                .collect();
+            let counts: Vec<String> =
+                counters.iter().map(|counter| counter.load(Ordering::Relaxed).to_string()).collect();
             println!("counts {}", counts.join(" "));
         }
     }
@@ -129,17 +157,21 @@ fn own_id() -> u32 {
 
 /// Counts up `counter`, with known numbers in the other registers. `stack` is kept alive.
 #[cfg(target_arch = "x86_64")]
-fn count_for_ever(counter: &std::sync::atomic::AtomicU64, stack: &[u8; 16]) -> ! {
+fn count_for_ever(counter: &AtomicU64, stack: &[u8; 16]) -> ! {
     // SAFETY: the loop writes to the counter alone, which lives for ever, and is never left.
     unsafe {
         std::arch::asm!(
             "movq xmm7, r12",
+            "test r8, r8",
+            "jz 2f",
+            "vinsertf128 ymm7, ymm7, xmm7, 1",
             "2:",
             "inc qword ptr [rdi]",
             "pause",
             "jmp 2b",
             in("rdi") counter.as_ptr(),
             in("rsi") stack.as_ptr(),
+            in("r8") u64::from(std::arch::is_x86_feature_detected!("avx")),
             in("r12") IN_REGISTERS + 1,
             in("r13") IN_REGISTERS + 2,
             in("r14") IN_REGISTERS + 3,
@@ -150,9 +182,9 @@ fn count_for_ever(counter: &std::sync::atomic::AtomicU64, stack: &[u8; 16]) -> !
 }
 
 #[cfg(not(target_arch = "x86_64"))]
-fn count_for_ever(counter: &std::sync::atomic::AtomicU64, stack: &[u8; 16]) -> ! {
+fn count_for_ever(counter: &AtomicU64, stack: &[u8; 16]) -> ! {
     loop {
-        counter.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        counter.fetch_add(1, Ordering::Relaxed);
         std::hint::black_box(stack);
     }
 }

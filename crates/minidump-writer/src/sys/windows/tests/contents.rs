@@ -1,7 +1,7 @@
 //! What a capture has of a process.
 
-use super::child::{Captured, IN_REGISTERS, ON_HEAP, ON_STACK};
-use crate::snapshot::{CpuState, MemorySource, Purpose, SoftError};
+use super::child::{Captured, IN_REGISTERS, ON_HEAP, ON_STACK, SECRET};
+use crate::snapshot::{Cpu, CpuState, MemorySource, Purpose, SoftError, XsaveComponent};
 use crate::sys::{Capture, capture};
 use crate::{DumpOptions, Error};
 
@@ -35,12 +35,66 @@ fn threads_have_their_registers_and_stacks() {
         let xmm7 = &cpu.fxsave().unwrap()[160 + 7 * 16..][..8];
         assert_eq!(xmm7, (IN_REGISTERS + 1).to_le_bytes(), "thread {id}");
         assert_eq!(Some(cpu.gs_base), thread.thread_pointer);
+        if std::arch::is_x86_feature_detected!("avx") {
+            let avx = avx(&capture);
+            assert_eq!(cpu.xstate_bv().unwrap() & 4, 4);
+            let ymm7 = &cpu.xsave[avx.offset as usize + 7 * 16..][..8];
+            assert_eq!(ymm7, (IN_REGISTERS + 1).to_le_bytes(), "upper half, thread {id}");
+        }
         // The loop that the thread is in.
         let code: [u8; 2] = bytes(&capture, cpu.rip);
         assert_ne!(code, [0, 0]);
         assert_ne!(capture.snapshot.module_at(cpu.rip), None);
     }
     assert_eq!(errors(&capture), [""; 0]);
+}
+
+/// Where the upper halves of the YMM registers are.
+fn avx(capture: &Capture) -> XsaveComponent {
+    let Cpu::Amd64 { xsave, .. } = &capture.snapshot.system.cpu else { panic!("not x86-64") };
+    *xsave.iter().find(|component| component.index == 2).unwrap()
+}
+
+#[test]
+fn modules_have_what_their_headers_tell_and_the_structures_are_in_the_dump() {
+    let child = Captured::start(1);
+    let capture = captured(&child, &DumpOptions::default());
+    let main = capture.snapshot.modules.iter().find(|module| module.is_main).unwrap();
+    let path = String::from_utf8_lossy(&main.path).to_lowercase();
+    let own = std::env::current_exe().unwrap().to_string_lossy().to_lowercase();
+    assert_eq!(path, own.trim_start_matches(r"\\?\"));
+    let names: Vec<String> = (capture.snapshot.modules.iter())
+        .map(|module| String::from_utf8_lossy(&module.path).to_lowercase())
+        .collect();
+    assert!(names.iter().any(|name| name.ends_with(r"\ntdll.dll")), "{names:?}");
+    let windows = capture.snapshot.windows.as_ref().unwrap();
+    let image = windows.image_at(main.base).unwrap();
+    let file = std::fs::read(std::env::current_exe().unwrap()).unwrap();
+    let headers = u32::from_le_bytes(file[0x3c..0x40].try_into().unwrap()) as usize;
+    let stamp = u32::from_le_bytes(file[headers + 8..headers + 12].try_into().unwrap());
+    assert_eq!(image.time_stamp, stamp);
+    // The 64-bit PEB tells where the program is, at 0x10 (winternl.h).
+    let peb = windows.peb.unwrap();
+    assert_eq!(u64::from_le_bytes(bytes(&capture, peb + 0x10)), main.base);
+    let environment = windows.environment.as_ref().unwrap();
+    let text = String::from_utf16_lossy(&environment.text);
+    assert!(text.contains(&format!("{}={}\0", SECRET.0, SECRET.1)), "{text}");
+}
+
+#[test]
+fn the_whole_address_space_is_told_and_files_have_names() {
+    let child = Captured::start(0);
+    let capture = captured(&child, &DumpOptions::default());
+    let regions = &capture.snapshot.windows.as_ref().unwrap().regions;
+    assert!(regions.windows(2).all(|pair| pair[0].base + pair[0].size == pair[1].base));
+    assert_eq!(regions[0].base, 0);
+    let main = capture.snapshot.modules.iter().find(|module| module.is_main).unwrap();
+    let region = capture.snapshot.region_at(main.base).unwrap();
+    let name = String::from_utf8_lossy(&region.name).into_owned();
+    let file = std::env::current_exe().unwrap();
+    let file = file.file_name().unwrap().to_str().unwrap();
+    // Windows has `\Device\HarddiskVolume1` in place of the drive, Wine `\??\C:`.
+    assert!(name.starts_with('\\') && name.ends_with(file), "{name}");
 }
 
 fn errors(capture: &Capture) -> Vec<String> {
