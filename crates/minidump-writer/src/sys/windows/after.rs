@@ -3,7 +3,7 @@
 
 use super::before::Before;
 use super::capture::Capture;
-use super::files::LocalFiles;
+use super::image_files::LocalFiles;
 use super::images::{self, Layered, Tebs, View};
 use super::memory::ProcessMemory;
 use super::open::Target;

@@ -36,6 +36,8 @@ pub struct Captured {
     pub counters: Vec<u64>,
     /// Address of [`ON_HEAP`].
     pub on_heap: u64,
+    /// Address of its EXCEPTION_POINTERS, of a made-up crash of its main thread.
+    pub exception_pointers: u64,
 }
 
 impl Captured {
@@ -56,9 +58,20 @@ impl Captured {
                 let _ = sender.send(line);
             }
         });
-        let mut child =
-            Self { process, input, lines, threads: vec![], on_stack: vec![], counters: vec![], on_heap: 0 };
+        let mut child = Self {
+            process,
+            input,
+            lines,
+            threads: vec![],
+            on_stack: vec![],
+            counters: vec![],
+            on_heap: 0,
+            exception_pointers: 0,
+        };
         child.on_heap = child.answer("heap")[0];
+        child.counters = child.answer("counters");
+        assert_eq!(child.counters.len(), count);
+        child.exception_pointers = child.answer("crash")[0];
         for _ in 0..=count {
             let [id, address] = child.answer("thread").try_into().unwrap();
             child.threads.push(u32::try_from(id).unwrap());
@@ -125,6 +138,7 @@ fn role() {
     println!("heap {}", heap.as_ptr().addr());
     let places: Vec<String> = counters.iter().map(|counter| counter.as_ptr().addr().to_string()).collect();
     println!("counters {}", places.join(" "));
+    println!("crash {}", exception_pointers());
     let stack = ON_STACK;
     println!("thread {} {}", own_id(), std::hint::black_box(&stack).as_ptr().addr());
     for counter in &counters {
@@ -148,6 +162,41 @@ fn role() {
     }
     std::hint::black_box(&heap);
     std::process::exit(0);
+}
+
+/// Code, parameters and RBX of the crash that the child makes up.
+pub const CRASH: (u32, [u64; 2], u64) = (0xc000_0005, [1, 0xdead_beef], 0x0bb0_0bb0_0bb0);
+
+/// Makes up a crash, with the registers of this moment but for the instruction pointer and RBX.
+#[cfg(target_arch = "x86_64")]
+fn exception_pointers() -> usize {
+    use windows_sys::Win32::System::Diagnostics::Debug::{
+        CONTEXT, EXCEPTION_POINTERS, EXCEPTION_RECORD, RtlCaptureContext,
+    };
+    #[repr(align(16))]
+    struct Aligned(CONTEXT);
+
+    let context = Box::leak(Box::new(Aligned(CONTEXT::default())));
+    // SAFETY: the structure is live and aligned.
+    unsafe { RtlCaptureContext(&raw mut context.0) };
+    (context.0.Rip, context.0.Rbx) = (0x1234_5678, CRASH.2);
+    let mut record = EXCEPTION_RECORD {
+        ExceptionCode: CRASH.0.cast_signed(),
+        ExceptionAddress: std::ptr::without_provenance_mut(0x1234_5678),
+        NumberParameters: 2,
+        ..EXCEPTION_RECORD::default()
+    };
+    for (to, from) in record.ExceptionInformation.iter_mut().zip(CRASH.1) {
+        *to = usize::try_from(from).unwrap();
+    }
+    let record = Box::leak(Box::new(record));
+    let pointers = EXCEPTION_POINTERS { ExceptionRecord: record, ContextRecord: &raw mut context.0 };
+    std::ptr::from_ref(Box::leak(Box::new(pointers))).addr()
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+fn exception_pointers() -> usize {
+    0
 }
 
 fn own_id() -> u32 {

@@ -2,4 +2,5 @@
 
 mod child;
 mod contents;
+mod crashes;
 mod hold;
