@@ -26,15 +26,10 @@ pub(super) fn read_limited(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
     }
 }
 
-/// Makes a file that only its owner may read; the name must be free.
-pub(super) fn create_private(path: &Path) -> io::Result<File> {
-    os::careful().read(true).write(true).create_new(true).open(path)
-}
-
 /// Opens a regular file for reading and writing, and makes it if it is missing.
 pub(super) fn open_or_create(path: &Path) -> io::Result<File> {
     match open_regular(path, true) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => create_private(path),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => os::create_private(path),
         opened => opened,
     }
 }
@@ -61,7 +56,7 @@ pub(super) fn remove_regular(path: &Path) -> io::Result<bool> {
     if regular_len(path).is_none() {
         return Ok(false);
     }
-    match fs::remove_file(path) {
+    match os::remove_file(path) {
         Ok(()) => Ok(true),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
         Err(error) => Err(error),
@@ -101,7 +96,7 @@ mod tests {
         let place = tempfile::tempdir().unwrap();
         let path = place.path().join("file");
         fs::write(&path, b"here").unwrap();
-        assert_eq!(create_private(&path).unwrap_err().kind(), io::ErrorKind::AlreadyExists);
+        assert_eq!(os::create_private(&path).unwrap_err().kind(), io::ErrorKind::AlreadyExists);
         assert_eq!(fs::read(&path).unwrap(), b"here");
     }
 

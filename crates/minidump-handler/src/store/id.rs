@@ -88,7 +88,7 @@ fn read(text: &str) -> Option<Id> {
 }
 
 #[cfg(any(
-    test,
+    all(test, not(windows)),
     all(feature = "client", any(target_os = "linux", target_os = "android"), target_arch = "x86_64")
 ))]
 impl Id {

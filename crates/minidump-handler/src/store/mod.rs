@@ -222,7 +222,7 @@ impl Store {
         let [old, new] = [Place::Pending, Place::Completed].map(|place| self.layout.metadata(place, id));
         if regular_len(&from).is_some() {
             self.copy_metadata(&old, &new, id)?;
-            match fs::rename(&from, &to) {
+            match os::rename(&from, &to, self.durable) {
                 Ok(()) => self.sync(Place::Completed)?,
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                 Err(error) => return Err(StoreError::file("move", &from)(error)),

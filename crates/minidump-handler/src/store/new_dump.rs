@@ -1,9 +1,9 @@
 //! A dump that is being written.
 
-use super::files::{create_private, remove_regular};
+use super::files::remove_regular;
 use super::layout::Place;
 use super::publish::Locked;
-use super::{Id, Metadata, Pruned, Store, StoreError, Stored, clock, recent, room};
+use super::{Id, Metadata, Pruned, Store, StoreError, Stored, clock, os, recent, room};
 use std::fs::File;
 use std::io::{self, IoSlice, Write};
 use std::path::{Path, PathBuf};
@@ -41,7 +41,7 @@ impl NewDump {
         let made = Store::create_locked(
             now_us,
             |id| store.layout.dump(Place::New, id),
-            |path| store.with_room(None, &mut unseen, || create_private(path)),
+            |path| store.with_room(None, &mut unseen, || os::create_private(path)),
         );
         let failed = StoreError::file("make a file in", &store.layout.directory(Place::New));
         let Locked { id, path, file } = made.map_err(failed)?;

@@ -9,7 +9,7 @@ use super::metadata::MAX_METADATA_BYTES;
 use super::{Id, Metadata, Pruned, Store, StoreError, beginning, os};
 use minidump_writer::snapshot::{SoftError, Stage};
 use std::collections::HashSet;
-use std::fs::{self, File};
+use std::fs::File;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
@@ -74,7 +74,7 @@ fn settle(store: &Store, id: &Id, pruned: &mut Pruned) -> Result<(), StoreError>
     if regular_len(&store.layout.metadata(Place::Pending, id)).is_some() {
         // Metadata come after the last byte of the dump: only the last step is missing.
         let target = store.layout.dump(Place::Pending, id);
-        fs::rename(&path, &target).map_err(StoreError::file("move", &path))?;
+        os::rename(&path, &target, store.durable).map_err(StoreError::file("move", &path))?;
     } else if beginning::is_readable(&mut file) {
         store.publish(id, &last_words(store, id))?;
     } else {

@@ -1,9 +1,9 @@
 //! Files that appear whole or not at all, and the step from `new` to `pending`.
 
-use super::files::{create_private, is_full, open_or_create, overwrite, remove_regular};
+use super::files::{is_full, open_or_create, overwrite, remove_regular};
 use super::layout::{Layout, Place};
 use super::{Id, Metadata, Store, StoreError, clock, os, room};
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
@@ -41,10 +41,10 @@ impl Store {
     /// Writes a small file and gives it its name in one step, replacing what has it.
     pub(super) fn put(&self, target: &Path, bytes: &[u8]) -> io::Result<()> {
         let Locked { path, mut file, .. } =
-            Self::create_locked(clock::now_us(), |id| self.layout.temporary(id), create_private)?;
+            Self::create_locked(clock::now_us(), |id| self.layout.temporary(id), os::create_private)?;
         let written = file.write_all(bytes);
         let synced = written.and_then(|()| if self.durable { file.sync_all() } else { Ok(()) });
-        let done = synced.and_then(|()| fs::rename(&path, target));
+        let done = synced.and_then(|()| os::rename(&path, target, self.durable));
         if done.is_err() {
             // The error that led here matters more, and the next sweep finds the file.
             let _ = remove_regular(&path);
@@ -79,7 +79,7 @@ impl Store {
         self.describe(id, metadata)?;
         for path in [Layout::metadata, Layout::dump] {
             let from = path(&self.layout, Place::New, id);
-            fs::rename(&from, path(&self.layout, Place::Pending, id))
+            os::rename(&from, &path(&self.layout, Place::Pending, id), self.durable)
                 .map_err(StoreError::file("move", &from))?;
         }
         self.sync(Place::Pending)

@@ -186,7 +186,7 @@ impl Drop for Guard {
 fn lock(store: &Store) -> Option<Guard> {
     let path = store.layout.recent().join("lock");
     let deadline = Instant::now() + LOCK_DEADLINE;
-    let file = match os::careful().read(true).write(true).create(true).truncate(false).open(&path) {
+    let file = match os::open_or_create_private(&path) {
         Ok(file) => file,
         // Without room for an empty file there is still the one that another user of the directory has made.
         Err(_) => open_regular(&path, false).ok()?,

@@ -1,9 +1,8 @@
 //! Room for a dump that a process will perhaps have to write itself, as it crashes.
 
-use super::files::create_private;
 use super::layout::Place;
 use super::publish::Locked;
-use super::{Metadata, Store, StoreError, clock};
+use super::{Metadata, Store, StoreError, clock, os};
 use std::fs::File;
 use std::path::PathBuf;
 
@@ -38,14 +37,14 @@ impl Store {
         self.layout.make()?;
         let folder = self.layout.directory(Place::New);
         let made =
-            Self::create_locked(clock::now_us(), |id| self.layout.dump(Place::New, id), create_private);
+            Self::create_locked(clock::now_us(), |id| self.layout.dump(Place::New, id), os::create_private);
         let Locked { id, path, file } = made.map_err(StoreError::file("make a file in", &folder))?;
         let known = Metadata { partial: true, ..metadata.clone() };
         self.describe(&id, &known)?;
         let metadata_path = self.layout.metadata(Place::New, &id);
-        let open = |path: &PathBuf| File::open(path).map_err(StoreError::file("open", path));
+        let open = |path: &PathBuf| os::open_directory(path).map_err(StoreError::file("open", path));
         let (pending, new) = (open(&self.layout.directory(Place::Pending))?, open(&folder)?);
-        let metadata = super::os::careful()
+        let metadata = os::careful()
             .read(true)
             .write(true)
             .open(&metadata_path)
@@ -108,7 +107,7 @@ mod tests {
         reserved.dump.write_all(&dump).unwrap();
         // As the kernel does when the process ends: the lock goes, the files stay.
         let descriptor = reserved.dump.try_clone().unwrap();
-        super::super::os::unlock(&descriptor);
+        os::unlock(&descriptor);
         assert_eq!(store.prune().unwrap().recovered.len(), 1);
         let pending = store.pending().unwrap();
         assert_eq!((pending[0].metadata.program.as_str(), pending[0].metadata.partial), ("program", true));

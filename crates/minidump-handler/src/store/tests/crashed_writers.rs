@@ -154,7 +154,6 @@ fn a_completion_begun_before_is_done_with_the_metadata_of_now() {
 }
 
 /// A real process, really killed.
-#[cfg(unix)]
 #[test]
 fn the_dump_of_a_killed_process_is_recovered_when_it_is_dead_and_not_before() {
     const TEST: &str = concat!(

@@ -32,7 +32,10 @@ fn a_dump_goes_from_new_to_pending_to_completed() {
     let id = dump.id();
     assert_eq!(dump.path(), folder.at(&format!("new/{id}.dmp")));
     dump.write_all(b"MDMP").unwrap();
-    assert_eq!(dump.write_vectored(&[IoSlice::new(b"hel"), IoSlice::new(b"lo")]).unwrap(), 5);
+    let written = dump.write_vectored(&[IoSlice::new(b"hel"), IoSlice::new(b"lo")]).unwrap();
+    // Files of Windows take one piece at a time.
+    assert_eq!(written, if cfg!(windows) { 3 } else { 5 });
+    dump.write_all(b"hello".get(written..).unwrap()).unwrap();
     assert_eq!(dump.written(), 9);
     assert_eq!(folder.names(), [format!("new/{id}.dmp"), format!("new/{id}.json")]);
     assert_eq!(folder.store.pending().unwrap(), []);

@@ -4,7 +4,6 @@ mod crashed_writers;
 mod damping;
 #[cfg(target_os = "linux")]
 mod disk_full;
-#[cfg(unix)]
 mod hostile;
 mod life;
 mod quotas;
