@@ -8,7 +8,7 @@
 //! - [`coredump_socket`]: serves the socket that the kernel sends cores to.
 //! - [`store`]: the folder in which dumps are kept, with what is known of each, within limits.
 //!
-//! All but the last are there on Linux on x86-64 only.
+//! The last is there everywhere, the supervisor on Linux on x86-64 and on Windows, the others on Linux on x86-64 only.
 #![deny(unsafe_code)]
 #![warn(missing_docs)]
 
@@ -33,6 +33,9 @@ pub mod server;
 mod signals;
 pub mod store;
 #[cfg(all(feature = "supervisor", any(target_os = "linux", target_os = "android"), target_arch = "x86_64"))]
+pub mod supervisor;
+#[cfg(all(feature = "supervisor", windows))]
+#[path = "supervisor/windows/mod.rs"]
 pub mod supervisor;
 #[cfg(all(any(target_os = "linux", target_os = "android"), target_arch = "x86_64"))]
 mod wake;

@@ -14,6 +14,7 @@
 //! CAP_SYS_PTRACE.
 
 mod death;
+mod error;
 mod hold;
 mod inherited;
 mod relay;
@@ -24,6 +25,7 @@ mod trace;
 mod witness;
 
 pub use death::{Crashed, Death};
+pub use error::SuperviseError;
 pub use relay::end_by_interrupt;
 
 use hold::Held;
@@ -41,38 +43,6 @@ use witness::Witness;
 
 /// How long the threads of a process that is to be dumped may take to stop.
 const STOP_LIMIT: Duration = Duration::from_secs(5);
-
-/// Why a command could not be supervised.
-#[derive(Debug, thiserror::Error)]
-pub enum SuperviseError {
-    /// The command could not be started.
-    #[error("cannot start {program}: {source}")]
-    Start {
-        /// Its name.
-        program: String,
-        /// What the system said.
-        #[source]
-        source: io::Error,
-    },
-    /// The system does not let this program trace the one it has started.
-    #[error("cannot trace {program}: {source}")]
-    Trace {
-        /// Its name.
-        program: String,
-        /// What the system said.
-        #[source]
-        source: io::Error,
-    },
-    /// Waiting for it failed.
-    #[error("cannot wait for {program}: {source}")]
-    Wait {
-        /// Its name.
-        program: String,
-        /// What the system said.
-        #[source]
-        source: io::Error,
-    },
-}
 
 /// Runs `command`, a program and its arguments, to its end, with the standard streams, process group, terminal and
 /// environment of this process, and calls `on_crash` for each process of it that a signal is about to kill, itself and its
