@@ -1,9 +1,10 @@
 //! What is read while the target still runs.
 
+use super::as_before::AsBefore;
 use super::copied::Copied;
 use super::images::{Images, Tebs, View};
 use super::memory::ProcessMemory;
-use super::open::Target;
+use super::open::{Holder, Target};
 use super::process::ProcessFacts;
 use super::threads::{ThreadHandle, Threads};
 use super::{machine, regions, thread_facts};
@@ -23,13 +24,15 @@ pub struct Before {
     pub suspended: HashMap<u32, u32>,
     /// Modules and structures.
     pub images: Images,
+    /// What holding the target changes in its memory.
+    pub flags: AsBefore,
     /// Where the target's memory goes.
     pub room: Copied,
 }
 
 impl Before {
     /// Reads it.
-    pub fn read(target: &Target, mut room: Copied) -> Self {
+    pub fn read(target: &Target, holder: Holder, mut room: Copied) -> Self {
         let process = ProcessFacts::of(target);
         let mut threads = Threads::default();
         // Whatever is wrong shows again, and is told, when the threads are stopped.
@@ -43,6 +46,11 @@ impl Before {
         if target.is_wow64 {
             threads.find_teb32(&memory);
         }
+        let flags = match holder {
+            Holder::Capture => AsBefore::read(&process, &memory),
+            // Its debugger is a part of its life.
+            Holder::Caller => AsBefore::default(),
+        };
         let images = Images::read(&View {
             target,
             process: &process,
@@ -51,6 +59,6 @@ impl Before {
             address_space: &address_space,
             tebs: &Tebs::of(threads.list()),
         });
-        Self { process, system: machine::system(target.is_wow64), suspended, images, room }
+        Self { process, system: machine::system(target.is_wow64), suspended, images, flags, room }
     }
 }

@@ -80,7 +80,7 @@ pub fn capture_target(
     holder: Holder,
     room: Copied,
 ) -> Result<Capture, Error> {
-    let mut before = Before::read(target, room);
+    let mut before = Before::read(target, holder, room);
     let window = Window::run(target, &mut before, options, holder)?;
     Ok(complete(target, options, before, window))
 }

@@ -1,5 +1,6 @@
 //! Memory of the dumper that takes the bytes of the plan while the target stands still.
 
+use super::as_before::AsBefore;
 use crate::snapshot::{MemoryPlan, MemorySource, PlannedRange, ReadEnd, ReadOutcome, SoftError, Stage};
 use std::io;
 
@@ -91,6 +92,14 @@ impl Copied {
             start += done + skip;
         }
         holes.end();
+    }
+
+    /// Puts bytes that the capture itself changed back to what they were.
+    pub fn restore(&mut self, flags: &AsBefore) {
+        for piece in &self.pieces {
+            let bytes = self.bytes.get_mut(piece.offset..piece.offset.saturating_add(piece.size));
+            flags.put(piece.address, bytes.unwrap_or_default());
+        }
     }
 
     /// Whether every byte of `plan` is here.

@@ -6,6 +6,7 @@
 //! the target, or takes a lock that one of its threads may hold.
 
 mod after;
+mod as_before;
 mod before;
 mod blame;
 mod capture;
@@ -20,6 +21,7 @@ mod machine;
 mod memory;
 mod ntdll;
 mod open;
+mod privilege;
 mod process;
 mod processor;
 mod regions;

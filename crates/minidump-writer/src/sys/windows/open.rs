@@ -1,6 +1,7 @@
 //! From a process id to a process that may be captured.
 #![expect(unsafe_code, reason = "calls of the system")]
 
+use super::privilege::DebugPrivilege;
 use super::times::ProcessTimes;
 use crate::{Error, Pid};
 use std::io;
@@ -87,7 +88,17 @@ fn open_process(id: u32, holder: Holder) -> io::Result<OwnedHandle> {
         Holder::Capture => NEEDED | PROCESS_SUSPEND_RESUME,
         Holder::Caller => NEEDED,
     };
-    open_with(id, needed | PROCESS_DUP_HANDLE).or_else(|_| open_with(id, needed))
+    open_with(id, needed | PROCESS_DUP_HANDLE).or_else(|_| open_with(id, needed)).or_else(|error| {
+        if is(&error, ERROR_ACCESS_DENIED) { open_privileged(id, needed) } else { Err(error) }
+    })
+}
+
+/// Opens a process of another user or of the system, as administrators may.
+fn open_privileged(id: u32, needed: u32) -> io::Result<OwnedHandle> {
+    let Ok(_privilege) = DebugPrivilege::take() else {
+        return Err(io::Error::from_raw_os_error(ERROR_ACCESS_DENIED.cast_signed()));
+    };
+    open_with(id, needed | PROCESS_DUP_HANDLE)
 }
 
 fn open_with(id: u32, access: u32) -> io::Result<OwnedHandle> {

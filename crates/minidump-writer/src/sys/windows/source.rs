@@ -1,13 +1,13 @@
 //! Where the bytes of a capture come from.
 
+use super::as_before::AsBefore;
 use super::copied::Copied;
 use super::hold::Hold;
 use super::memory::ProcessMemory;
 use crate::snapshot::{MemoryPlan, MemorySource, ReadEnd, ReadOutcome, SoftError, Stage};
 use std::io;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Sender};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -65,34 +65,43 @@ impl MemorySource for Source {
 #[derive(Debug)]
 pub struct Held {
     memory: ProcessMemory,
+    flags: AsBefore,
     shared: Arc<Shared>,
-    since: Instant,
     /// Dropped when the process need not stand any more: the thread that looks at the limit then ends.
     _until: Sender<()>,
 }
 
 #[derive(Debug)]
 struct Shared {
+    since: Instant,
     hold: Mutex<Option<Hold>>,
-    over: AtomicBool,
+    /// How long the process stood still; set as soon as it does not any more.
+    stopped: OnceLock<Duration>,
 }
 
 impl Shared {
     fn is_over(&self) -> bool {
-        self.over.load(Ordering::Acquire)
+        self.stopped.get().is_some()
     }
 
     /// Lets the process go. Whatever is read from then on is not of the instant of the capture.
-    fn release(&self) {
-        self.over.store(true, Ordering::Release);
+    fn release(&self) -> Duration {
+        let stopped = *self.stopped.get_or_init(|| self.since.elapsed());
         drop(self.hold.lock().unwrap_or_else(PoisonError::into_inner).take());
+        stopped
     }
 }
 
 impl Held {
     /// Keeps `hold`, which began at `since`, for `limit` from then on at most.
-    pub fn new(memory: ProcessMemory, hold: Hold, since: Instant, limit: Duration) -> io::Result<Self> {
-        let shared = Arc::new(Shared { hold: Mutex::new(Some(hold)), over: AtomicBool::new(false) });
+    pub fn new(
+        memory: ProcessMemory,
+        flags: AsBefore,
+        hold: Hold,
+        since: Instant,
+        limit: Duration,
+    ) -> io::Result<Self> {
+        let shared = Arc::new(Shared { since, hold: Mutex::new(Some(hold)), stopped: OnceLock::new() });
         let (sender, receiver) = mpsc::channel::<()>();
         let watched = Arc::clone(&shared);
         let left = limit.saturating_sub(since.elapsed());
@@ -102,13 +111,12 @@ impl Held {
                 watched.release();
             }
         })?;
-        Ok(Self { memory, shared, since, _until: sender })
+        Ok(Self { memory, flags, shared, _until: sender })
     }
 
     /// Lets the process go, if that has not happened. Returns how long it stood still.
-    pub fn finish(self) -> Duration {
-        self.shared.release();
-        self.since.elapsed()
+    pub fn finish(&self) -> Duration {
+        self.shared.release()
     }
 
     fn read(&self, address: u64, buffer: &mut [u8]) -> ReadOutcome {
@@ -116,7 +124,14 @@ impl Held {
             return ReadOutcome { done: 0, end: ReadEnd::Gone };
         }
         let outcome = self.memory.read(address, buffer);
+        self.flags.put(address, buffer.get_mut(..outcome.done).unwrap_or_default());
         // It may have been let go during the read: then the bytes are not of one instant.
         if self.shared.is_over() { ReadOutcome { done: 0, end: ReadEnd::Gone } } else { outcome }
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.shared.release();
     }
 }

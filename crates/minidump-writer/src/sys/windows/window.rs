@@ -62,10 +62,12 @@ impl Window {
         blame(&mut snapshot, blamed, &mut errors);
         let mut plan = MemoryPlan::new(&snapshot, &options.memory, &mut errors);
         let memory = if options.memory.mode == MemoryMode::Full {
-            Source::Held(Held::new(memory, hold, start, options.hold_limit).map_err(no_memory)?)
+            let flags = before.flags.clone();
+            Source::Held(Held::new(memory, flags, hold, start, options.hold_limit).map_err(no_memory)?)
         } else {
             let more = copy(&mut copied, &plan, &memory, &snapshot, options, &mut errors);
             drop(hold);
+            copied.restore(&before.flags);
             if let Some(more) = more.map_err(no_memory)? {
                 plan = plan.joined_with(&more);
             }

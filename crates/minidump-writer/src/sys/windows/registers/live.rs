@@ -9,7 +9,7 @@ use std::io;
 use std::os::windows::io::{AsRawHandle, BorrowedHandle};
 use windows_sys::Win32::System::Diagnostics::Debug::{CONTEXT, GetThreadContext};
 
-const _: () = assert!(size_of::<native::Context>() == size_of::<CONTEXT>());
+const _: () = assert!(size_of::<native::Context>() >= size_of::<CONTEXT>());
 
 /// The registers of a thread.
 #[derive(Debug)]

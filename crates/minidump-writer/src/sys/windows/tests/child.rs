@@ -108,6 +108,18 @@ impl Captured {
         self.answer("counts")
     }
 
+    /// Waits until each of its threads has counted on.
+    pub fn assert_runs(&mut self) {
+        let before = self.counts();
+        for _ in 0..1_000_000 {
+            let now = self.counts();
+            if now.iter().zip(&before).all(|(now, before)| now > before) {
+                return;
+            }
+        }
+        panic!("a thread stands still");
+    }
+
     /// The numbers in the next line that begins with `word`.
     fn answer(&self, word: &str) -> Vec<u64> {
         loop {

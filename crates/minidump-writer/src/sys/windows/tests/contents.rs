@@ -1,9 +1,12 @@
 //! What a capture has of a process.
 
 use super::child::{Captured, IN_REGISTERS, ON_HEAP, ON_STACK, SECRET};
-use crate::snapshot::{Cpu, CpuState, MemorySource, Purpose, SoftError, XsaveComponent};
+use crate::snapshot::{
+    Cpu, CpuState, MemoryMode, MemorySource, Purpose, ReadEnd, ReadOutcome, SoftError, XsaveComponent,
+};
 use crate::sys::{Capture, capture};
 use crate::{DumpOptions, Error};
+use std::time::Duration;
 
 fn captured(child: &Captured, options: &DumpOptions) -> Capture {
     capture(child.pid(), options).unwrap()
@@ -76,6 +79,8 @@ fn modules_have_what_their_headers_tell_and_the_structures_are_in_the_dump() {
     // The 64-bit PEB tells where the program is, at 0x10 (winternl.h).
     let peb = windows.peb.unwrap();
     assert_eq!(u64::from_le_bytes(bytes(&capture, peb + 0x10)), main.base);
+    let flag: [u8; 1] = bytes(&capture, peb + 2);
+    assert_eq!(flag, [0], "only the dumper debugs it");
     let environment = windows.environment.as_ref().unwrap();
     let text = String::from_utf16_lossy(&environment.text);
     assert!(text.contains(&format!("{}={}\0", SECRET.0, SECRET.1)), "{text}");
@@ -140,4 +145,49 @@ fn what_is_no_process_is_refused() {
     child.process.wait().unwrap();
     // Its handle is still open here, so that its id is still taken.
     assert!(matches!(capture(pid, &options), Err(Error::TargetGone { .. } | Error::NoSuchProcess { .. })));
+}
+
+fn full(options: DumpOptions) -> DumpOptions {
+    let mut options = options;
+    options.memory.mode = MemoryMode::Full;
+    options
+}
+
+#[test]
+fn all_memory_is_read_while_the_process_stands_still() {
+    let mut child = Captured::start(2);
+    let capture = captured(&child, &full(DumpOptions::default()));
+    assert!(!capture.is_complete());
+    assert_eq!(bytes(&capture, child.on_heap), ON_HEAP);
+    assert!(capture.plan.total() > 1 << 20);
+    let count = |index: usize| -> [u8; 8] { bytes(&capture, child.counters[index]) };
+    let before = [count(0), count(1)];
+    for _ in 0..50 {
+        assert_eq!([count(0), count(1)], before);
+    }
+    let peb = capture.snapshot.windows.as_ref().unwrap().peb.unwrap();
+    assert_eq!(bytes(&capture, peb + 2), [0_u8], "only the dumper debugs it");
+    assert!(capture.finish() > Duration::ZERO);
+    child.assert_runs();
+}
+
+#[test]
+fn a_process_is_let_go_when_the_limit_of_its_hold_is_reached() {
+    let mut child = Captured::start(1);
+    let options = full(DumpOptions { hold_limit: Duration::ZERO, ..DumpOptions::default() });
+    let capture = captured(&child, &options);
+    // Nobody reads, and nobody finishes.
+    child.assert_runs();
+    let mut byte = [0];
+    let outcome = capture.memory.read(child.on_heap, &mut byte);
+    assert_eq!(outcome, ReadOutcome { done: 0, end: ReadEnd::Gone });
+    let note = capture.memory.holes_note(1, 4096).unwrap().to_string();
+    assert!(note.contains("had to be let go"), "{note}");
+}
+
+#[test]
+fn a_capture_that_is_given_up_lets_the_process_go() {
+    let mut child = Captured::start(1);
+    drop(captured(&child, &full(DumpOptions::default())));
+    child.assert_runs();
 }

@@ -45,18 +45,6 @@ fn suspend_counts(child: &Captured) -> Vec<u32> {
     counts.collect()
 }
 
-/// Waits until each thread of the child has counted on.
-fn assert_runs(child: &mut Captured) {
-    let before = child.counts();
-    for _ in 0..1_000_000 {
-        let now = child.counts();
-        if now.iter().zip(&before).all(|(now, before)| now > before) {
-            return;
-        }
-    }
-    panic!("a thread stands still");
-}
-
 fn being_debugged(child: &Captured) -> u8 {
     let target = Target::open(child.pid(), Holder::Capture).unwrap();
     let peb = process::ProcessFacts::of(&target).peb.unwrap();
@@ -84,7 +72,7 @@ fn threads_stand_still_while_they_are_held_and_go_on_afterwards() {
     }
     drop(hold);
     assert_eq!(suspend_counts(&child), [0; 4]);
-    assert_runs(&mut child);
+    child.assert_runs();
 }
 
 #[test]
@@ -108,7 +96,7 @@ fn a_process_that_has_a_debugger_is_held_thread_by_thread() {
     assert!(capture.snapshot.threads.iter().all(|thread| thread.cpu.is_some()));
     drop((first, target));
     assert_eq!(suspend_counts(&child), [0; 3]);
-    assert_runs(&mut child);
+    child.assert_runs();
 }
 
 #[test]
@@ -144,7 +132,7 @@ fn a_dumper_that_is_killed_lets_go() {
     assert!(told);
     holder.kill().unwrap();
     holder.wait().unwrap();
-    assert_runs(&mut child);
+    child.assert_runs();
     assert_eq!(suspend_counts(&child), [0; 3]);
     assert_eq!(being_debugged(&child), 0);
 }
