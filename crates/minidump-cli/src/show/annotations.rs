@@ -134,7 +134,7 @@ fn u32_at(bytes: &[u8], offset: usize) -> Option<u32> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use minidump::Minidump;
+    use crate::show::raw_dump;
     use minidump_synth::{AnnotationValue, CrashpadInfo, ModuleCrashpadInfo, SynthMinidump};
     use std::io::Write as _;
     use test_assembler::Endian;
@@ -142,7 +142,7 @@ mod tests {
     fn read_bytes(bytes: &[u8]) -> (Vec<Annotation>, Vec<String>) {
         let mut file = tempfile::NamedTempFile::new().unwrap();
         file.write_all(bytes).unwrap();
-        let dump = Minidump::read_path(file.path()).unwrap();
+        let dump = raw_dump::open(file.as_file()).unwrap();
         let mut warnings = Vec::new();
         (read(&dump, file.as_file(), &mut warnings), warnings)
     }
@@ -196,7 +196,7 @@ mod tests {
                 word.copy_from_slice(&value.to_le_bytes());
                 let mut file = tempfile::NamedTempFile::new().unwrap();
                 file.write_all(&bytes).unwrap();
-                let Ok(dump) = Minidump::read_path(file.path()) else { continue };
+                let Ok(dump) = raw_dump::open(file.as_file()) else { continue };
                 let found = read(&dump, file.as_file(), &mut Vec::new());
                 let size: usize = found.iter().map(|found| found.key.len() + found.value.len()).sum();
                 // Bytes that are no UTF-8 are shown as three.

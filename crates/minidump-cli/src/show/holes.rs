@@ -24,7 +24,7 @@ pub fn missing_bytes(dump: &RawDump, mut file: &File) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use minidump::Minidump;
+    use crate::show::raw_dump;
     use minidump_synth::{SimpleStream, SynthMinidump};
     use std::io::Write as _;
     use test_assembler::{Endian, Section};
@@ -37,7 +37,7 @@ mod tests {
         bytes.extend(tail);
         let mut file = tempfile::NamedTempFile::new().unwrap();
         file.write_all(&bytes).unwrap();
-        missing_bytes(&Minidump::read_path(file.path()).unwrap(), file.as_file())
+        missing_bytes(&raw_dump::open(file.as_file()).unwrap(), file.as_file())
     }
 
     #[test]

@@ -22,7 +22,7 @@ const PAGE: u64 = 4096;
 /// Where to look for what a signal interrupted.
 pub struct Stacks<'a, 's> {
     pub memory: &'a UnifiedMemoryList<'a>,
-    pub symbols: &'s LocalSymbols,
+    pub symbols: &'s LocalSymbols<'a>,
 }
 
 impl<'a> Stacks<'a, '_> {

@@ -9,6 +9,7 @@ use super::registers;
 use super::symbols::LocalSymbols;
 use super::system_call::{is_returning, is_waiting};
 use super::windows::is_windows;
+use minidump::system_info::Cpu;
 use minidump::{
     MinidumpContext, MinidumpException, MinidumpMemory, MinidumpMiscInfo, MinidumpModuleList,
     MinidumpSystemInfo, MinidumpThread, MinidumpThreadList, MinidumpThreadNames, Module as _, UnifiedMemory,
@@ -53,6 +54,10 @@ pub struct Walk<'a> {
 /// Walks all threads, the blamed one first. Also tells, by module base, what symbols were found.
 pub fn walk(walk: &Walk, warnings: &mut Vec<String>) -> (Vec<Thread>, HashMap<u64, SymbolsFound>) {
     let symbols = LocalSymbols::new(walk.modules, walk.regions, walk.pid, in_system_call(walk));
+    let symbols = match walk.system.cpu {
+        Cpu::X86_64 if is_windows(walk.system) => symbols.with_images(walk.modules, walk.memory),
+        _ => symbols,
+    };
     let walk = &Walk { modules: &with_short_names(walk.modules), ..*walk };
     let system = system_info(walk.system);
     let started = Instant::now();
@@ -109,7 +114,7 @@ fn walk_thread<'a>(
     walk: &Walk<'a>,
     thread: &'a MinidumpThread<'a>,
     system: &SystemInfo,
-    symbols: &LocalSymbols,
+    symbols: &LocalSymbols<'a>,
     rush: bool,
 ) -> (Thread, usize) {
     let id = thread.raw.thread_id;
@@ -146,7 +151,7 @@ fn walk_stacks<'a>(
     mut stack: Option<UnifiedMemory<'a, 'a>>,
     calls: &mut CallStack,
     system: &SystemInfo,
-    symbols: &LocalSymbols,
+    symbols: &LocalSymbols<'a>,
 ) -> bool {
     let stacks = Stacks { memory: walk.memory, symbols };
     let mut was_cut = false;

@@ -2,7 +2,7 @@
 //!
 //! A file is used only when it is the very build that the dump names. Files are opened when the first frame needs
 //! them. Registers of callers are recovered for x86-64, and for innermost functions of Mach-O modules; elsewhere the unwinder
-//! follows frame pointers.
+//! follows frame pointers. For x86-64 Windows the tables of functions are taken from the dump's memory, too.
 
 mod cfi;
 mod compact_unwind;
@@ -12,6 +12,9 @@ mod files;
 mod lines;
 mod loaded;
 mod object_file;
+mod pe_image;
+mod pe_images;
+mod pe_unwind;
 mod slice;
 mod table;
 mod vdso;
@@ -22,20 +25,23 @@ use super::model::SymbolsFound;
 use async_trait::async_trait;
 use files::Identity;
 use loaded::Loaded;
-use minidump::{MinidumpModuleList, Module, UnifiedMemoryInfo, UnifiedMemoryInfoList};
+use minidump::{MinidumpModuleList, Module, UnifiedMemoryInfo, UnifiedMemoryInfoList, UnifiedMemoryList};
 use minidump_unwind::{FileError, FileKind, FillSymbolError, FrameSymbolizer, FrameWalker, SymbolProvider};
+use pe_images::PeImages;
 use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Serves the unwinder from local files.
-pub struct LocalSymbols {
+pub struct LocalSymbols<'a> {
     /// What the dump says about its modules, by base address.
     modules: HashMap<u64, Identity>,
     /// Executable regions, by address; none when the dump does not tell.
     executable: Vec<(u64, u64)>,
     /// Where threads wait in a system call: addresses behind its instruction, in functions that have no frame.
     in_system_call: HashSet<u64>,
+    /// The images of a process of x86-64 Windows.
+    images: Option<PeImages<'a>>,
     state: Mutex<State>,
 }
 
@@ -46,7 +52,7 @@ struct State {
     interrupted: HashSet<u64>,
 }
 
-impl LocalSymbols {
+impl<'a> LocalSymbols<'a> {
     /// A provider for the modules of a dump. `regions` tells code from data; `pid` is the process, which may be alive;
     /// `in_system_call` has the instruction pointers of threads that wait in a function without frame.
     pub fn new(
@@ -63,7 +69,13 @@ impl LocalSymbols {
             .filter_map(|region| region.memory_range().map(|range| (range.start, range.end)))
             .collect();
         executable.sort_unstable();
-        Self { modules: identities.collect(), executable, in_system_call, state: Mutex::default() }
+        let modules = identities.collect();
+        Self { modules, executable, in_system_call, images: None, state: Mutex::default() }
+    }
+
+    /// Takes callers from the images of a process of x86-64 Windows, as far as `memory` or this machine has them.
+    pub fn with_images(self, modules: &MinidumpModuleList, memory: &'a UnifiedMemoryList<'a>) -> Self {
+        Self { images: Some(PeImages::new(modules, memory)), ..self }
     }
 
     /// What was found for the modules that were needed, by base address.
@@ -127,7 +139,7 @@ fn frameless_caller(walker: &mut (dyn FrameWalker + Send)) -> Option<()> {
 }
 
 #[async_trait]
-impl SymbolProvider for LocalSymbols {
+impl SymbolProvider for LocalSymbols<'_> {
     async fn fill_symbol(
         &self,
         module: &(dyn Module + Sync),
@@ -150,6 +162,10 @@ impl SymbolProvider for LocalSymbols {
     ) -> Option<()> {
         if !walker.has_grand_callee() && self.in_system_call.contains(&walker.get_instruction()) {
             return frameless_caller(walker);
+        }
+        let images = self.images.as_ref();
+        if let Some(found) = images.and_then(|images| images.step(module.base_address(), walker)) {
+            return Some(found);
         }
         let mut state = self.state();
         let address = state.exact(walker.get_instruction());

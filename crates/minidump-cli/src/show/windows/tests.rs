@@ -263,6 +263,39 @@ fn stacks_of_x86_and_x86_64_are_walked_by_the_frame_pointer() {
     }
 }
 
+/// Headers and a table of one function, which raises its stack by 0x60 bytes.
+fn image_with_a_table() -> Vec<u8> {
+    let mut bytes = vec![0; 0x3000];
+    let mut put = |at: usize, part: &[u8]| bytes[at..at + part.len()].copy_from_slice(part);
+    put(0, b"MZ");
+    put(0x3c, &0x80_u32.to_le_bytes());
+    put(0x80, b"PE\0\0\x64\x86");
+    put(0x98, &0x20b_u16.to_le_bytes());
+    put(0x98 + 136, &[0x400_u32, 12].map(u32::to_le_bytes).concat());
+    put(0x400, &[0x1000_u32, 0x3000, 0x500].map(u32::to_le_bytes).concat());
+    put(0x500, &[1, 4, 1, 0, 4, 0xb2]);
+    bytes
+}
+
+#[test]
+fn a_dump_of_all_memory_tells_callers_by_the_tables_of_its_images() {
+    let snapshot = snapshot(amd64());
+    let mut memory = BufferSource::new();
+    assert!(memory.insert(APP, image_with_a_table()));
+    let mut words = vec![0_u64; 0x200 / 8];
+    words[0x60 / 8] = APP + 0x2222;
+    assert!(memory.insert(STACKS[0], words.into_iter().flat_map(u64::to_le_bytes).collect()));
+    let range = |start, size| PlannedRange { start, size, purpose: Purpose::Full };
+    let ranges = vec![range(STACKS[0], STACK_SIZE), range(APP, 0x3000)];
+    let plan = MemoryPlan::from_ranges(ranges, vec![]);
+    let mut bytes = Vec::new();
+    layout(&snapshot, &plan, &LayoutOptions::default()).unwrap().write(&memory, &mut bytes).unwrap();
+    let dump = shown(&bytes);
+    let frames = dump.threads[0].frames.iter().map(|frame| (frame.instruction.0, frame.trust));
+    let expected = [(APP + 0x1234, Trust::Context), (APP + 0x2221, Trust::CallFrameInfo)];
+    assert_eq!(frames.take(2).collect::<Vec<_>>(), expected);
+}
+
 #[test]
 fn the_caller_of_a_system_calls_function_is_not_left_out() {
     for cpu in [x86(), amd64(), Cpu::Arm64] {
