@@ -10,9 +10,8 @@ use super::held_thread::HeldThread;
 use super::job::Job;
 use super::own_thread::{self, Unfinished};
 use super::process::Process;
-use super::streams::{Stream, of_application, soft_errors};
+use super::streams::{Stream, of_application, registers_missing};
 use crate::UserStream;
-use crate::snapshot::{SoftError, Stage};
 use crash_context::CrashContext;
 use errors::Error;
 use std::borrow::Borrow;
@@ -143,11 +142,8 @@ impl MinidumpWriter {
         let crash_context: &CrashContext = crash_context.borrow();
         let mut streams = of_application(details.user_streams)?;
         let process = Process::open(crash_context.process_id, details.minidump_type)?;
-        let mut missing = Vec::new();
-        let cause = cause(crash_context, &process, &mut missing);
-        if !missing.is_empty() {
-            streams.push(soft_errors(&missing)?);
-        }
+        let (cause, missing) = cause(crash_context, &process);
+        streams.extend(missing);
         let requester = matches!(process, Process::Own).then_some(crash_context.thread_id);
         dump(process, cause, requester, streams, details, destination)
     }
@@ -157,33 +153,31 @@ fn details(minidump_type: Option<MinidumpType>) -> DumpDetails<'static> {
     DumpDetails { minidump_type: minidump_type.unwrap_or_default(), ..DumpDetails::default() }
 }
 
-/// What of the crash can be shown. What cannot be goes to `missing`.
-fn cause(crash_context: &CrashContext, process: &Process, missing: &mut Vec<SoftError>) -> Cause {
+/// What of the crash can be shown, and the stream that tells what cannot.
+fn cause(crash_context: &CrashContext, process: &Process) -> (Cause, Option<Stream>) {
     let thread = crash_context.thread_id;
     let address = crash_context.exception_pointers.expose_provenance();
-    if address != 0 {
-        match look_at(process, address as u64) {
-            Ok(Crash::InPlace) => {
-                let in_client = matches!(process, Process::Other { .. });
-                return Cause::Pointers { thread, address, in_client };
-            }
-            Ok(Crash::Copied(record, context)) => return Cause::Copy { thread, record, context },
-            Err(reason) => missing.push(
-                SoftError::new(Stage::Registers, format!("the crash is shown by its code alone: {reason}"))
-                    .thread(thread)
-                    .range(address as u64, 0),
-            ),
+    let reason = match (address != 0).then(|| look_at(process, address as u64)) {
+        Some(Ok(Crash::InPlace)) => {
+            let in_client = matches!(process, Process::Other { .. });
+            return (Cause::Pointers { thread, address, in_client }, None);
         }
-    }
-    if thread == 0 {
-        return Cause::Nothing;
-    }
+        Some(Ok(Crash::Copied(record, context))) => return (Cause::Copy { thread, record, context }, None),
+        Some(Err(reason)) => Some(reason),
+        None if thread == 0 => return (Cause::Nothing, None),
+        None => None,
+    };
+    let by_code_alone = reason.map(|reason| {
+        let message = format!("the crash is shown by its code alone: {reason}");
+        registers_missing(&message, thread, Some(address as u64))
+    });
     match HeldThread::open(thread, process.pid()) {
-        Ok(held) => Cause::Thread { held: Arc::new(held), code: crash_context.exception_code },
+        Ok(held) => {
+            (Cause::Thread { held: Arc::new(held), code: crash_context.exception_code }, by_code_alone)
+        }
         Err(error) => {
-            let reason = format!("the crashed thread cannot be shown: {error}");
-            missing.push(SoftError::new(Stage::Registers, reason).thread(thread));
-            Cause::Nothing
+            let message = format!("the crashed thread cannot be shown: {error}");
+            (Cause::Nothing, Some(registers_missing(&message, thread, None)))
         }
     }
 }

@@ -2,7 +2,6 @@
 
 use super::errors::Error;
 use crate::UserStream;
-use crate::snapshot::SoftError;
 use minidump_common::format::{BreakpadInfoValid, MINIDUMP_BREAKPAD_INFO, MINIDUMP_STREAM_TYPE};
 use scroll::{LE, Pwrite as _};
 use std::io;
@@ -60,9 +59,27 @@ pub fn breakpad_info(requester: u32) -> Result<Stream, Error> {
 }
 
 /// What is missing from the dump, as all dumps of this crate tell it: JSON, in a stream that readers know.
-pub fn soft_errors(errors: &[SoftError]) -> Result<Stream, Error> {
-    let bytes = serde_json::to_vec(errors).map_err(io::Error::from)?;
-    Ok(Stream { kind: MINIDUMP_STREAM_TYPE::MozSoftErrors as u32, bytes })
+///
+/// Written by hand: with `serde_json` below it, `minidumper` does not compile for Windows (docs/compatibility.md).
+pub fn registers_missing(message: &str, thread: u32, address: Option<u64>) -> Stream {
+    let address = address.map(|address| format!(",\"address\":{address}")).unwrap_or_default();
+    let message = escaped(message);
+    let json =
+        format!("[{{\"stage\":\"registers\",\"message\":\"{message}\",\"thread\":{thread}{address}}}]");
+    Stream { kind: MINIDUMP_STREAM_TYPE::MozSoftErrors as u32, bytes: json.into_bytes() }
+}
+
+/// The inside of a string of JSON.
+fn escaped(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for character in text.chars() {
+        match character {
+            '"' | '\\' => escaped.extend(['\\', character]),
+            control if control < ' ' => escaped.extend(format!("\\u{:04x}", u32::from(control)).chars()),
+            other => escaped.push(other),
+        }
+    }
+    escaped
 }
 
 #[cfg(test)]
@@ -93,5 +110,20 @@ mod tests {
         let own = unsafe { GetCurrentThreadId() };
         let words: Vec<u8> = [3, own, 0x1234].into_iter().flat_map(u32::to_le_bytes).collect();
         assert_eq!(stream.bytes, words);
+    }
+
+    #[test]
+    fn what_is_missing_is_told_as_in_every_other_dump() {
+        use crate::snapshot::{SoftError, Stage};
+        let message = "no \"registers\"\r\nin C:\\x – none";
+        let told = |address: Option<u64>| -> SoftError {
+            let stream = registers_missing(message, 7, address);
+            assert_eq!(stream.kind, 0x4d7a_0004);
+            let [error] = serde_json::from_slice(&stream.bytes).unwrap();
+            error
+        };
+        let expected = SoftError::new(Stage::Registers, message).thread(7);
+        assert_eq!(told(None), expected);
+        assert_eq!(told(Some(0x18)), SoftError { address: Some(0x18), ..expected });
     }
 }
