@@ -212,6 +212,7 @@ fn registers_have_the_names_of_their_architecture() {
 }
 
 #[test]
+#[cfg_attr(not(unix), ignore = "files of modules are looked for on Unix alone")]
 fn functions_are_named_from_the_file_with_the_same_uuid() {
     let directory = tempfile::tempdir().unwrap();
     let path = library_file(directory.path());
@@ -224,6 +225,7 @@ fn functions_are_named_from_the_file_with_the_same_uuid() {
 }
 
 #[test]
+#[cfg_attr(not(unix), ignore = "files of modules are looked for on Unix alone")]
 fn a_file_with_another_uuid_names_nothing() {
     let directory = tempfile::tempdir().unwrap();
     let path = library_file(directory.path());
@@ -236,6 +238,7 @@ fn a_file_with_another_uuid_names_nothing() {
 }
 
 #[test]
+#[cfg_attr(not(unix), ignore = "files of modules are looked for on Unix alone")]
 fn the_right_part_of_a_universal_file_is_taken() {
     let directory = tempfile::tempdir().unwrap();
     let path = library_file(directory.path());
@@ -256,6 +259,7 @@ fn the_right_part_of_a_universal_file_is_taken() {
 }
 
 #[test]
+#[cfg_attr(not(unix), ignore = "files of modules are looked for on Unix alone")]
 fn a_thread_that_waits_in_a_system_call_shows_its_caller() {
     let directory = tempfile::tempdir().unwrap();
     let path = library_file(directory.path());
@@ -297,6 +301,7 @@ fn what_the_processor_recorded_tells_of_a_system_call_where_code_is_missing() {
 }
 
 #[test]
+#[cfg_attr(not(unix), ignore = "files of modules are looked for on Unix alone")]
 fn people_read_the_same() {
     let directory = tempfile::tempdir().unwrap();
     let path = library_file(directory.path());

@@ -197,6 +197,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(not(unix), ignore = "files of modules are looked for on Unix alone")]
     fn files_are_looked_for_from_here_and_from_the_process() {
         let mut module = identity("/opt/a (deleted)");
         assert_eq!(module.places(), [PathBuf::from("/opt/a")]);
@@ -215,6 +216,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(not(unix), ignore = "files of modules are looked for on Unix alone")]
     fn pipes_devices_and_directories_are_not_opened_and_nothing_waits() {
         let place = tempfile::tempdir().unwrap();
         let pipe = place.path().join("pipe");
@@ -233,6 +235,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(not(unix), ignore = "files of modules are looked for on Unix alone")]
     fn a_file_of_another_build_is_refused_and_the_right_one_is_taken() {
         let own = std::env::current_exe().unwrap();
         let elf = ObjectFile::open(&own).unwrap();
