@@ -1,7 +1,7 @@
 //! After the target runs again: what does not need it to stand still. A target whose memory is yet to be written still
 //! stands.
 
-use super::before::Before;
+use super::before::{Before, open_handles};
 use super::capture::Capture;
 use super::image_files::LocalFiles;
 use super::images::{self, Layered, Tebs, View};
@@ -11,7 +11,7 @@ use super::process::ProcessFacts;
 use super::source::Source;
 use super::threads::Threads;
 use super::window::Window;
-use super::{regions, thread_facts};
+use super::{regions, security, thread_facts};
 use crate::DumpOptions;
 use crate::snapshot::{CpuState, MemorySource, Snapshot, WindowsFacts, WindowsThread};
 use crate::sys::wishes;
@@ -20,7 +20,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 /// Puts the snapshot together.
-pub fn complete(target: &Target, options: &DumpOptions, before: Before, window: Window) -> Capture {
+pub fn complete(target: &Target, options: &DumpOptions, mut before: Before, window: Window) -> Capture {
     let Window { mut snapshot, threads, native, plan, memory, stopped } = window;
     let mut windows = snapshot.windows.take().unwrap_or_default();
     windows.threads = fill_threads(&threads, native, &before, &mut snapshot);
@@ -28,6 +28,11 @@ pub fn complete(target: &Target, options: &DumpOptions, before: Before, window: 
         ProcessFacts { peb32: Some(peb), peb: native, .. } => (Some(peb), native),
         ProcessFacts { peb, .. } => (peb, None),
     };
+    windows.integrity_level = security::integrity_level(target.handle());
+    windows.execute_flags = security::execute_flags(target.handle());
+    let (handles, errors) = before.handles.take().unwrap_or_else(|| open_handles(target));
+    windows.handles = handles;
+    snapshot.soft_errors.extend(errors);
     regions::name_files(target.handle(), &windows.regions, &mut snapshot.regions);
     let mut facts = examine(target, &before, &threads, &memory, &windows, &mut snapshot);
     images::completed(before.images.facts, &mut facts);
@@ -79,7 +84,7 @@ fn examine(
     let layered = Layered { copied: memory, live: &live };
     let memory: &dyn MemorySource = match memory {
         Source::Copied(_) => &layered,
-        Source::Held(_) => memory,
+        Source::Held(_) | Source::Cloned(_) => memory,
     };
     let view = View {
         target,

@@ -7,19 +7,27 @@ use super::memory::ProcessMemory;
 use super::open::{Holder, Target};
 use super::process::ProcessFacts;
 use super::threads::{ThreadHandle, Threads};
-use super::{machine, regions, thread_facts};
-use crate::snapshot::System;
+use super::{handles, regions, system, thread_facts};
+use crate::snapshot::{SoftError, System, WindowsFacts, WindowsHandle};
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 /// Stack that a thread mostly has in use, in bytes: so much room is made ready for each.
 const EXPECTED_STACK: usize = 16 << 10;
+
+/// How long the names of handles are asked for.
+const HANDLES: Duration = Duration::from_secs(2);
 
 /// It.
 #[derive(Debug)]
 pub struct Before {
     pub process: ProcessFacts,
     pub system: System,
+    /// Of what only Windows tells, the facts of the machine.
+    pub machine: WindowsFacts,
+    /// The handles, of a process that will stand still until the dump has been written; others are asked for them later.
+    pub handles: Option<(Vec<WindowsHandle>, Vec<SoftError>)>,
     /// How often each thread is suspended, before the capture does that.
     pub suspended: HashMap<u32, u32>,
     /// Modules and structures.
@@ -32,7 +40,7 @@ pub struct Before {
 
 impl Before {
     /// Reads it.
-    pub fn read(target: &Target, holder: Holder, mut room: Copied) -> Self {
+    pub fn read(target: &Target, holder: Holder, is_held_long: bool, mut room: Copied) -> Self {
         let process = ProcessFacts::of(target);
         let mut threads = Threads::default();
         // Whatever is wrong shows again, and is told, when the threads are stopped.
@@ -51,6 +59,7 @@ impl Before {
             // Its debugger is a part of its life.
             Holder::Caller => AsBefore::default(),
         };
+        let handles = is_held_long.then(|| open_handles(target));
         let images = Images::read(&View {
             target,
             process: &process,
@@ -59,6 +68,15 @@ impl Before {
             address_space: &address_space,
             tebs: &Tebs::of(threads.list()),
         });
-        Self { process, system: machine::system(target.is_wow64), suspended, images, flags, room }
+        let (system, machine) = system::system(target.is_wow64);
+        Self { process, system, machine, handles, suspended, images, flags, room }
     }
+}
+
+/// The handles of the target, and what could not be had of them. Their names may take locks that its threads hold, so they
+/// are not asked for while these stand still.
+pub fn open_handles(target: &Target) -> (Vec<WindowsHandle>, Vec<SoftError>) {
+    let mut errors = Vec::new();
+    let found = handles::handles(target.handle(), target.id, Instant::now() + HANDLES, &mut errors);
+    (found, errors)
 }

@@ -5,7 +5,7 @@ use super::open::{Holder, Target};
 use super::session::Session;
 use super::source::Source;
 use super::window::Window;
-use crate::snapshot::{MemoryPlan, Snapshot};
+use crate::snapshot::{MemoryMode, MemoryPlan, Snapshot};
 use crate::{DumpOptions, Error, Pid};
 use std::time::Duration;
 
@@ -36,7 +36,7 @@ impl Capture {
     /// Lets go of what was held for the sake of `memory`. Returns how long the target stood still.
     pub fn finish(self) -> Duration {
         match self.memory {
-            Source::Copied(_) => self.stopped,
+            Source::Copied(_) | Source::Cloned(_) => self.stopped,
             Source::Held(held) => held.finish(),
         }
     }
@@ -49,6 +49,7 @@ impl Capture {
                 session.room = copied;
                 self.stopped
             }
+            Source::Cloned(_) => self.stopped,
             Source::Held(held) => held.finish(),
         }
     }
@@ -80,7 +81,8 @@ pub fn capture_target(
     holder: Holder,
     room: Copied,
 ) -> Result<Capture, Error> {
-    let mut before = Before::read(target, holder, room);
+    let is_held_long = options.memory.mode == MemoryMode::Full && !options.copy_on_write;
+    let mut before = Before::read(target, holder, is_held_long, room);
     let window = Window::run(target, &mut before, options, holder)?;
     Ok(complete(target, options, before, window))
 }

@@ -17,7 +17,6 @@ mod handles;
 mod hold;
 mod image_files;
 mod images;
-mod machine;
 mod memory;
 mod ntdll;
 mod open;

@@ -1,10 +1,11 @@
 //! Where the bytes of a capture come from.
 
 use super::as_before::AsBefore;
+use super::clone::ProcessClone;
 use super::copied::Copied;
 use super::hold::Hold;
 use super::memory::ProcessMemory;
-use crate::snapshot::{MemoryPlan, MemorySource, ReadEnd, ReadOutcome, SoftError, Stage};
+use crate::snapshot::{MemoryPlan, MemorySource, ReadEnd, ReadOutcome, Region, SoftError, Stage};
 use std::io;
 use std::sync::mpsc::{self, Sender};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -18,6 +19,8 @@ pub enum Source {
     Copied(Copied),
     /// Read from the process, which still stands.
     Held(Held),
+    /// Read from a clone of the process, which runs on.
+    Cloned(Cloned),
 }
 
 impl Source {
@@ -25,18 +28,17 @@ impl Source {
     pub fn holds(&self, plan: &MemoryPlan) -> bool {
         match self {
             Self::Copied(copied) => copied.holds(plan),
-            Self::Held(_) => false,
+            Self::Held(_) | Self::Cloned(_) => false,
         }
     }
 
     /// What to tell of memory that could not be read while the dump was written, when its list of soft errors was
     /// finished: the file has it in its table of holes.
     pub fn holes_note(&self, count: u64, bytes: u64) -> Option<SoftError> {
-        let Self::Held(held) = self else { return None };
-        let why = if held.shared.is_over() {
-            "the process had to be let go before all was read"
-        } else {
-            "it could not be read"
+        let why = match self {
+            Self::Copied(_) => return None,
+            Self::Held(held) if held.shared.is_over() => "the process had to be let go before all was read",
+            Self::Held(_) | Self::Cloned(_) => "it could not be read",
         };
         let message = format!(
             "{bytes} bytes of memory in {count} places are missing, as {why}; the dump has their list"
@@ -50,14 +52,38 @@ impl MemorySource for Source {
         match self {
             Self::Copied(copied) => copied.read(address, buffer),
             Self::Held(held) => held.read(address, buffer),
+            Self::Cloned(clone) => clone.read(address, buffer),
         }
     }
 
     fn slice(&self, address: u64, size: usize) -> &[u8] {
         match self {
             Self::Copied(copied) => copied.slice(address, size),
-            Self::Held(_) => &[],
+            Self::Held(_) | Self::Cloned(_) => &[],
         }
+    }
+}
+
+/// A clone of a process, made while that stood still.
+#[derive(Debug)]
+pub struct Cloned {
+    memory: ProcessMemory,
+    flags: AsBefore,
+    #[expect(dead_code, reason = "ends when this is dropped")]
+    clone: ProcessClone,
+}
+
+impl Cloned {
+    /// The memory of `clone`, whose process has the memory map `regions`.
+    pub fn new(clone: ProcessClone, flags: AsBefore, regions: &[Region]) -> io::Result<Self> {
+        let process = Arc::new(clone.handle().try_clone_to_owned()?);
+        Ok(Self { memory: ProcessMemory::new(process, regions), flags, clone })
+    }
+
+    fn read(&self, address: u64, buffer: &mut [u8]) -> ReadOutcome {
+        let outcome = self.memory.read(address, buffer);
+        self.flags.put(address, buffer.get_mut(..outcome.done).unwrap_or_default());
+        outcome
     }
 }
 

@@ -2,13 +2,14 @@
 
 use super::before::Before;
 use super::blame::{blame, take_crash};
+use super::clone::ProcessClone;
 use super::copied::Copied;
 use super::hold::Hold;
 use super::images::{Tebs, View};
 use super::memory::ProcessMemory;
 use super::open::{Holder, Target};
 use super::registers::{Readers, Registers};
-use super::source::{Held, Source};
+use super::source::{Cloned, Held, Source};
 use super::threads::{ThreadHandle, Threads};
 use super::{images, regions, times};
 use crate::snapshot::{CpuState, MemoryMode, MemoryPlan, Snapshot, SoftError, Stage, Thread, WindowsFacts};
@@ -61,19 +62,26 @@ impl Window {
         let blamed = crashed.or(options.blamed_thread).or(target.named_thread);
         blame(&mut snapshot, blamed, &mut errors);
         let mut plan = MemoryPlan::new(&snapshot, &options.memory, &mut errors);
-        let memory = if options.memory.mode == MemoryMode::Full {
+        let mut stopped = None;
+        let memory = if options.memory.mode == MemoryMode::Full && options.copy_on_write {
+            let clone = ProcessClone::of(target.handle(), pid)?;
+            drop(hold);
+            stopped = Some(start.elapsed());
+            Source::Cloned(Cloned::new(clone, before.flags.clone(), &snapshot.regions).map_err(no_memory)?)
+        } else if options.memory.mode == MemoryMode::Full {
             let flags = before.flags.clone();
             Source::Held(Held::new(memory, flags, hold, start, options.hold_limit).map_err(no_memory)?)
         } else {
             let more = copy(&mut copied, &plan, &memory, &snapshot, options, &mut errors);
             drop(hold);
+            stopped = Some(start.elapsed());
             copied.restore(&before.flags);
             if let Some(more) = more.map_err(no_memory)? {
                 plan = plan.joined_with(&more);
             }
             Source::Copied(copied)
         };
-        let stopped = start.elapsed();
+        let stopped = stopped.unwrap_or_else(|| start.elapsed());
         snapshot.soft_errors = errors;
         Ok(Self { snapshot, threads, native, plan, memory, stopped })
     }
@@ -125,7 +133,7 @@ fn read_map(
         });
     }
     let structures = before.images.facts.structures.clone();
-    snapshot.windows = Some(WindowsFacts { regions: address_space, structures, ..WindowsFacts::default() });
+    snapshot.windows = Some(WindowsFacts { regions: address_space, structures, ..before.machine.clone() });
     memory
 }
 

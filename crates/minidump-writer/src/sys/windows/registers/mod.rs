@@ -10,7 +10,7 @@ mod live;
 mod readers;
 pub mod x86;
 #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
-pub mod xstate;
+mod xstate;
 
 #[cfg(target_arch = "x86_64")]
 pub use amd64 as native;

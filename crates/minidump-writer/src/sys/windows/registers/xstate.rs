@@ -3,20 +3,16 @@
 //! Source: "Working with XState Context", <https://learn.microsoft.com/windows/win32/debug/working-with-xstate-context>.
 #![expect(unsafe_code, reason = "calls of the system")]
 
+use super::super::processor;
 use super::{Context, Fields, native};
-use crate::snapshot::XsaveComponent;
+use crate::snapshot::{Cpu, XsaveComponent};
 use std::io;
 use std::os::windows::io::{AsRawHandle, BorrowedHandle};
 use std::ptr::{NonNull, null_mut};
 use windows_sys::Win32::System::Diagnostics::Debug::{
-    CONTEXT, GetEnabledXStateFeatures, GetThreadContext, GetXStateFeaturesMask, InitializeContext,
-    LocateXStateFeature, SetXStateFeaturesMask,
+    CONTEXT, GetThreadContext, GetXStateFeaturesMask, InitializeContext, LocateXStateFeature,
+    SetXStateFeaturesMask,
 };
-
-#[cfg(target_arch = "x86")]
-use std::arch::x86::{__cpuid, __cpuid_count};
-#[cfg(target_arch = "x86_64")]
-use std::arch::x86_64::{__cpuid, __cpuid_count};
 
 /// `CONTEXT_XSTATE` without the bit of the processor.
 const XSTATE: u32 = 0x40;
@@ -31,22 +27,12 @@ const WITH_HEADER: usize = 576;
 /// Largest structure that is made: the system's own is below 16 KiB with all that there is.
 const MOST: u32 = 1 << 20;
 
-/// Components of the XSAVE area beyond x87 and SSE that the system has enabled, in its standard format (Intel SDM volume 1
-/// §13.5: sub-leaf n of CPUID leaf 0xD gives size in EAX and offset in EBX).
-pub fn components() -> Vec<XsaveComponent> {
-    // SAFETY: takes nothing and cannot fail.
-    let enabled = unsafe { GetEnabledXStateFeatures() };
-    if __cpuid(0).eax < 0xd {
-        return Vec::new();
+/// Components of the XSAVE area beyond x87 and SSE.
+fn components() -> Vec<XsaveComponent> {
+    match processor::cpu(false) {
+        Cpu::Amd64 { xsave, .. } | Cpu::X86 { xsave, .. } => xsave,
+        _ => Vec::new(),
     }
-    (2..63_u8)
-        .filter(|index| enabled >> index & 1 == 1)
-        .map(|index| {
-            let component = __cpuid_count(0xd, index.into());
-            XsaveComponent { index, offset: component.ebx, size: component.eax }
-        })
-        .filter(|component| component.offset >= 576 && component.size > 0)
-        .collect()
 }
 
 /// A CONTEXT with room for the XSAVE area, which the system laid out.

@@ -2,7 +2,7 @@
 
 use super::child::{Captured, IN_REGISTERS, ON_HEAP, ON_STACK, SECRET};
 use crate::snapshot::{
-    Cpu, CpuState, MemoryMode, MemorySource, Purpose, ReadEnd, ReadOutcome, SoftError, XsaveComponent,
+    Cpu, CpuState, MemoryMode, MemorySource, Purpose, ReadEnd, ReadOutcome, SoftError, Stage, XsaveComponent,
 };
 use crate::sys::{Capture, capture};
 use crate::{DumpOptions, Error};
@@ -102,8 +102,10 @@ fn the_whole_address_space_is_told_and_files_have_names() {
     assert!(name.starts_with('\\') && name.ends_with(file), "{name}");
 }
 
+/// What is missing. Not of its handles: the child waits for its input, so that this pipe does not tell its name.
 fn errors(capture: &Capture) -> Vec<String> {
-    capture.snapshot.soft_errors.iter().map(SoftError::to_string).collect()
+    let others = capture.snapshot.soft_errors.iter().filter(|error| error.stage != Stage::Handles);
+    others.map(SoftError::to_string).collect()
 }
 
 #[test]
@@ -190,4 +192,29 @@ fn a_capture_that_is_given_up_lets_the_process_go() {
     let mut child = Captured::start(1);
     drop(captured(&child, &full(DumpOptions::default())));
     child.assert_runs();
+}
+
+#[test]
+fn a_copy_on_write_dump_reads_a_clone_or_says_why_there_is_none() {
+    let mut child = Captured::start(1);
+    let options = full(DumpOptions { copy_on_write: true, ..DumpOptions::default() });
+    match capture(child.pid(), &options) {
+        // Windows; Wine has no clones.
+        Ok(capture) => {
+            assert_eq!(bytes(&capture, child.on_heap), ON_HEAP);
+            child.assert_runs();
+        }
+        Err(error) => assert!(matches!(error, Error::CopyRefused { .. }), "{error}"),
+    }
+    child.assert_runs();
+}
+
+#[test]
+fn facts_of_the_machine_the_token_and_the_handles_are_there() {
+    let child = Captured::start(0);
+    let capture = captured(&child, &DumpOptions::default());
+    let windows = capture.snapshot.windows.as_ref().unwrap();
+    assert!(windows.processor.is_some() && windows.time_zone.is_some());
+    assert!(windows.integrity_level.is_some());
+    assert!(windows.handles.iter().any(|handle| handle.type_name == "Thread"), "{:?}", windows.handles);
 }

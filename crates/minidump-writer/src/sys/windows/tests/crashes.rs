@@ -5,7 +5,7 @@ use super::super::open::{Holder, Target};
 use super::super::threads::Threads;
 use super::child::{CRASH, Captured};
 use crate::crash::{from_debug_event, from_exception_pointers};
-use crate::snapshot::{CpuState, Crash, Exception};
+use crate::snapshot::{CpuState, Crash, Exception, Stage};
 use crate::{DumpOptions, Error, dump_stopped};
 use std::time::{Duration, Instant};
 use windows_sys::Win32::System::Diagnostics::Debug::EXCEPTION_RECORD;
@@ -71,7 +71,8 @@ fn a_process_that_its_debugger_holds_is_dumped_and_stays_held() {
     let mut file = Vec::new();
     let report = dump_stopped(child.pid(), &DumpOptions::default(), &mut file).unwrap();
     assert_eq!(report.threads, threads.list().len());
-    assert_eq!(report.soft_errors, []);
+    // The child waits for its input, so that this pipe does not tell its name.
+    assert!(report.soft_errors.iter().all(|error| error.stage == Stage::Handles), "{:?}", report.soft_errors);
     assert_eq!(report.bytes, file.len() as u64);
     assert_eq!(file[..4], *b"MDMP");
     let count = || -> Vec<u8> { child.counters.iter().map(|address| child.byte(*address)).collect() };
