@@ -9,7 +9,8 @@ use crate::{Error, Pid};
 use std::ffi::c_void;
 use std::io;
 use std::mem::transmute;
-use std::os::windows::io::{AsRawHandle, BorrowedHandle, FromRawHandle, OwnedHandle, RawHandle};
+use std::os::windows::io::{AsRawHandle, BorrowedHandle, FromRawHandle, OwnedHandle};
+use std::ptr::null_mut;
 use windows_sys::Win32::Foundation::HANDLE;
 use windows_sys::Win32::System::Diagnostics::ProcessSnapshotting::{
     HPSS, PSS_CAPTURE_VA_CLONE, PSS_CREATE_BREAKAWAY_OPTIONAL, PSS_CREATE_RELEASE_SECTION,
@@ -81,11 +82,11 @@ impl ProcessClone {
         let functions = Functions::find()
             .ok_or_else(|| refused("this system has no process snapshots (PssCaptureSnapshot)".to_owned()))?;
         let source = reopen(process).map_err(|error| refused(format!("OpenProcess: {error}")))?;
-        let mut snapshot: HPSS = Default::default();
+        let mut snapshot: HPSS = null_mut();
         // SAFETY: the handle is open, and the pointer is to a variable of the type that the call writes.
         let code = unsafe { (functions.capture)(source.as_raw_handle(), FLAGS, 0, &raw mut snapshot) };
         check("PssCaptureSnapshot", code).map_err(refused)?;
-        let mut clone = Self { functions, snapshot, process: std::ptr::null_mut() };
+        let mut clone = Self { functions, snapshot, process: null_mut() };
         let mut facts = PSS_VA_CLONE_INFORMATION::default();
         let size = u32::try_from(size_of_val(&facts)).unwrap_or(0);
         let buffer = (&raw mut facts).cast();
@@ -102,7 +103,7 @@ impl ProcessClone {
     /// The clone, to read from.
     pub fn handle(&self) -> BorrowedHandle<'_> {
         // SAFETY: the snapshot keeps the handle open until it is freed, which only `drop` does.
-        unsafe { BorrowedHandle::borrow_raw(self.process as RawHandle) }
+        unsafe { BorrowedHandle::borrow_raw(self.process) }
     }
 }
 
@@ -154,13 +155,7 @@ mod tests {
                 let (from, to) = (secret.as_ptr().cast(), read.as_mut_ptr().cast());
                 // SAFETY: the buffer has as many bytes as are said.
                 let done = unsafe {
-                    ReadProcessMemory(
-                        clone.handle().as_raw_handle(),
-                        from,
-                        to,
-                        read.len(),
-                        std::ptr::null_mut(),
-                    )
+                    ReadProcessMemory(clone.handle().as_raw_handle(), from, to, read.len(), null_mut())
                 };
                 assert_ne!(done, 0);
                 assert_eq!(read, secret);

@@ -151,7 +151,7 @@ impl MemorySource for Layered<'_> {
 
 /// Where ntdll keeps the list of modules that were unloaded (RtlGetUnloadEventTraceEx).
 #[expect(unsafe_code, reason = "calls of the system")]
-fn unload_trace() -> Option<UnloadTrace> {
+pub fn unload_trace() -> Option<UnloadTrace> {
     type Get = unsafe extern "system" fn(*mut *const u32, *mut *const u32, *mut *const usize);
     let found = ntdll::find(c"ntdll.dll", c"RtlGetUnloadEventTraceEx");
     // SAFETY: the function of this name has this signature.

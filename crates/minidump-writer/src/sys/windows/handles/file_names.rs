@@ -68,17 +68,12 @@ impl FileNames {
             return Named::NotAsked;
         };
         let patience = self.patience.min(deadline.saturating_duration_since(Instant::now()));
-        let answer = worker.ask(file, patience);
-        match answer {
-            Some(name) => {
-                self.worker = Some(worker);
-                Named::Answered(name)
-            }
-            None => {
-                worker.abandon();
-                Named::Silent
-            }
-        }
+        let Ok(name) = worker.ask(file, patience) else {
+            worker.abandon();
+            return Named::Silent;
+        };
+        self.worker = Some(worker);
+        Named::Answered(name)
     }
 }
 
@@ -89,6 +84,9 @@ impl Drop for FileNames {
         }
     }
 }
+
+/// A worker's silence.
+struct NoAnswer;
 
 /// A thread that asks one file after the other.
 struct Worker {
@@ -124,9 +122,9 @@ impl Worker {
     }
 
     /// The worker's answer, if it comes in time. The handle is the worker's from now on.
-    fn ask(&self, file: OwnedHandle, patience: Duration) -> Option<Option<String>> {
-        self.files.send(file).ok()?;
-        self.answers.recv_timeout(patience).ok()
+    fn ask(&self, file: OwnedHandle, patience: Duration) -> Result<Option<String>, NoAnswer> {
+        self.files.send(file).map_err(|_| NoAnswer)?;
+        self.answers.recv_timeout(patience).map_err(|_| NoAnswer)
     }
 
     /// Lets a worker go that waits.

@@ -117,7 +117,7 @@ fn ask(query: impl Fn(*mut usize, u32, *mut u32) -> i32) -> Result<Vec<usize>, S
 unsafe fn entries<T>(words: &[usize]) -> &[T] {
     let (count, rest) = match words {
         [count, _, rest @ ..] => (*count, rest),
-        _ => (0, Default::default()),
+        _ => (0, [].as_slice()),
     };
     let room = size_of_val(rest) / size_of::<T>();
     // SAFETY: there is room for so many; the caller says that any bytes will do.

@@ -132,12 +132,12 @@ impl Reader<'_> {
     }
 
     fn describe(&mut self, copy: OwnedHandle, entry: &Entry, handle: &mut WindowsHandle) {
-        if entry.counts.is_none() {
-            if let Ok((handles, pointers)) = object::counts(copy.as_handle()) {
-                // Without ours.
-                handle.handle_count = handles.saturating_sub(1);
-                handle.pointer_count = pointers.saturating_sub(1);
-            }
+        if entry.counts.is_none()
+            && let Ok((handles, pointers)) = object::counts(copy.as_handle())
+        {
+            // Without ours.
+            handle.handle_count = handles.saturating_sub(1);
+            handle.pointer_count = pointers.saturating_sub(1);
         }
         handle.type_name = object::type_name(copy.as_handle()).unwrap_or_default();
         // A type that is not known may be that of files.

@@ -4,3 +4,4 @@ mod child;
 mod contents;
 mod crashes;
 mod hold;
+mod own_structures;
