@@ -184,7 +184,9 @@ impl Account {
             tag::ANNOTATION if self.annotations.len() < MOST_ANNOTATIONS => {
                 self.annotations.push(annotation(bytes).ok_or(wrong)?);
             }
-            tag::ATTACHMENT if self.attachments.len() < MOST_ATTACHMENTS => self.attachments.push(text(bytes)),
+            tag::ATTACHMENT if self.attachments.len() < MOST_ATTACHMENTS => {
+                self.attachments.push(text(bytes))
+            }
             _ => {}
         }
         Ok(())
