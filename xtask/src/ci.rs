@@ -32,6 +32,7 @@ const CHECKS: &[(&str, Check)] = &[
     ("deny", deny::check),
     ("tools", tools),
     ("foreign", foreign_host),
+    ("windows", windows),
     ("apple", apple::check),
     ("test", tests),
 ];
@@ -40,7 +41,7 @@ const CHECKS: &[(&str, Check)] = &[
 /// for minutes.
 const PREFETCH_WITH: &str = "dist";
 /// Checks that wait for these programs: the first that uses one of them, and the others are behind it.
-const PREFETCHED_FOR: &[&str] = &["deny", "tools", "apple", "test"];
+const PREFETCHED_FOR: &[&str] = &["deny", "tools", "windows", "apple", "test"];
 
 /// Programs of other makers that are being built.
 static PREFETCH: Mutex<Option<JoinHandle<()>>> = Mutex::new(None);
@@ -120,9 +121,12 @@ fn clippy() -> Outcome {
     // Nor is there a foreign host for these.
     let foreign = ["clippy", "--package", "foreign-host", "--features", "proof"];
     let foreign = shell::run(shell::cargo().args(foreign).args(strict));
+    // Nor a Windows for these.
+    let windows = ["clippy", "--package", "windows-end-to-end", "--features", "proof"];
+    let windows = shell::run(shell::cargo().args(windows).args(strict));
     let peer = shell::run(peer::cargo("clippy").args(strict));
     let minidumper = shell::run(minidumper::cargo("clippy").args(strict));
-    workspace.and(emulator).and(foreign).and(peer).and(minidumper)
+    workspace.and(emulator).and(foreign).and(windows).and(peer).and(minidumper)
 }
 
 fn documentation() -> Outcome {
@@ -185,6 +189,16 @@ fn foreign_host() -> Outcome {
 
 #[cfg(not(target_os = "linux"))]
 fn foreign_host() -> Outcome {
+    Ok(())
+}
+
+#[cfg(target_os = "linux")]
+fn windows() -> Outcome {
+    crate::windows::check()
+}
+
+#[cfg(not(target_os = "linux"))]
+fn windows() -> Outcome {
     Ok(())
 }
 

@@ -5,6 +5,7 @@
 //! that belong to it).
 
 pub mod apple;
+pub mod windows;
 
 use crate::{
     places, setup,
@@ -29,6 +30,8 @@ struct Case {
 const EVERYWHERE: &[&str] = &["minidump-snapshot", "minidump-formats", "minidump-writer"];
 /// What reads and converts dumps on any system, and runs there ([`foreign_host`](crate::foreign_host)).
 const PROGRAM: &[&str] = &["minidump-cli"];
+/// What captures processes. Nothing here links as Microsoft's tools do.
+const DUMPERS: &[&str] = &["minidump-writer", "minidump-handler", "minidump-cli"];
 /// Where the program and the libraries for C are linked, too.
 const ALL: &[&str] =
     &["minidump-writer", "minidump-handler", "minidump-record", "minidump-capi", "minidump-cli"];
@@ -40,6 +43,9 @@ const WINDOWS: &str = "x86_64-pc-windows-gnu";
 const CASES: &[Case] = &[
     Case { target: "aarch64-unknown-linux-gnu", packages: EVERYWHERE, links: false },
     Case { target: WINDOWS, packages: PROGRAM, links: true },
+    Case { target: "x86_64-pc-windows-msvc", packages: DUMPERS, links: false },
+    Case { target: "i686-pc-windows-msvc", packages: DUMPERS, links: false },
+    Case { target: "aarch64-pc-windows-msvc", packages: DUMPERS, links: false },
     Case { target: "aarch64-apple-darwin", packages: ALL, links: true },
     Case { target: "x86_64-apple-darwin", packages: ALL, links: true },
 ];
@@ -79,6 +85,19 @@ pub enum Compiler {
     FromSource(PathBuf),
 }
 
+/// Makes a file a program.
+#[cfg(unix)]
+pub fn make_executable(path: &Path) -> std::io::Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    fs::set_permissions(path, fs::Permissions::from_mode(0o755))
+}
+
+/// Makes a file a program.
+#[cfg(not(unix))]
+pub fn make_executable(_: &Path) -> std::io::Result<()> {
+    Ok(())
+}
+
 /// What can compile for `target` here.
 pub fn compiler_for(target: &str) -> Outcome<Compiler> {
     if has_standard_library(target) {
@@ -116,8 +135,12 @@ fn system_rustc() -> Option<PathBuf> {
 }
 
 fn command(case: &Case) -> Outcome<Command> {
-    let compiler = compiler_for(case.target)?;
-    let mut command = compiler.cargo(if case.links { "build" } else { "check" }, case.target);
+    let subcommand = if case.links { "build" } else { "check" };
+    let mut command = if case.target.ends_with("-windows-gnu") {
+        windows::cargo(subcommand, case.target)?
+    } else {
+        compiler_for(case.target)?.cargo(subcommand, case.target)
+    };
     for package in case.packages {
         command.args(["--package", package]);
     }
@@ -126,9 +149,6 @@ fn command(case: &Case) -> Outcome<Command> {
     }
     // Nobody debugs these.
     command.env("CARGO_PROFILE_DEV_DEBUG", "0");
-    if case.target == WINDOWS {
-        setup::windows_compiler()?;
-    }
     if case.target.contains("-apple-")
         && let Some(tools) = apple::Tools::ensure(case.target)?
     {

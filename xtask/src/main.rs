@@ -25,6 +25,8 @@ mod places;
 mod setup;
 mod shell;
 mod test;
+#[cfg(target_os = "linux")]
+mod windows;
 
 use shell::Outcome;
 use std::{env, process::ExitCode};

@@ -40,6 +40,17 @@ impl Dump {
         }
     }
 
+    /// Instruction pointer and stack pointer of a thread, whatever its processor; `None` when the dump has no context for it.
+    #[track_caller]
+    pub fn instruction_and_stack_pointer(&self, tid: u32) -> Option<(u64, u64)> {
+        let dump = self.parse();
+        let list: MinidumpThreadList = dump.get_stream().expect("there is a thread list");
+        let system: MinidumpSystemInfo = dump.get_stream().expect("there is system information");
+        let thread = list.get_thread(tid).unwrap_or_else(|| panic!("thread {tid} is not in the dump"));
+        let context = thread.context(&system, None)?;
+        Some((context.get_instruction_pointer(), context.get_stack_pointer()))
+    }
+
     /// Address and size of the stack that the thread list names for a thread.
     #[track_caller]
     pub fn stack_range(&self, tid: u32) -> (u64, u64) {
@@ -82,6 +93,7 @@ impl Dump {
             path: module.code_file().into_owned(),
             id: match &module.codeview_info {
                 Some(minidump::CodeView::Elf(record)) => record.build_id.clone(),
+                Some(minidump::CodeView::Pdb70(record)) => guid_bytes(&record.signature),
                 _ => Vec::new(),
             },
         };
@@ -116,23 +128,25 @@ impl Dump {
     pub fn assert_parked(&self, threads: &[Parked]) {
         assert!(!threads.is_empty(), "the scenario has parked threads");
         for thread in threads {
-            let context = self.context(thread.tid);
-            let context = context
+            let pointers = self.instruction_and_stack_pointer(thread.tid);
+            let (instruction, top) = pointers
                 .unwrap_or_else(|| panic!("{} has no registers; {:?}", thread.name, self.soft_errors()));
             assert_eq!(self.thread_name(thread.tid).as_deref(), Some(thread.name.as_str()));
             let (stack, size) = self.stack_range(thread.tid);
-            assert!(
-                (stack..stack + size).contains(&context.rsp),
-                "the stack of {} contains its SP",
-                thread.name
-            );
+            assert!((stack..stack + size).contains(&top), "the stack of {} contains its SP", thread.name);
             for (function, address, bytes) in &thread.frames {
                 let found = self.memory(*address, bytes.len());
                 assert_eq!(found.as_ref(), Some(bytes), "the frame of {function} of {}", thread.name);
             }
-            assert!(self.memory(context.rip, 16).is_some(), "there is code at the instruction pointer");
+            assert!(self.memory(instruction, 16).is_some(), "there is code at the instruction pointer");
         }
     }
+}
+
+/// The bytes of a GUID in the order of the file.
+fn guid_bytes(guid: &minidump::format::GUID) -> Vec<u8> {
+    let numbers = [guid.data2, guid.data3].into_iter().flat_map(u16::to_le_bytes);
+    guid.data1.to_le_bytes().into_iter().chain(numbers).chain(guid.data4).collect()
 }
 
 /// A module in a dump.

@@ -49,11 +49,16 @@ pub fn dump(pid: i32) -> Dump {
 /// reports what it wrote truthfully.
 #[track_caller]
 pub fn dump_with<S: AsRef<OsStr>>(pid: i32, arguments: impl IntoIterator<Item = S>) -> Dump {
+    dump_by(&mut dump_command(pid), arguments)
+}
+
+/// The same by a command that is `dump PID` of any build of the program, which sees the folder that it is started in.
+#[track_caller]
+pub fn dump_by<S: AsRef<OsStr>>(command: &mut Command, arguments: impl IntoIterator<Item = S>) -> Dump {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("target.dmp");
-    let mut command = dump_command(pid);
-    let finished =
-        process::run(command.arg("--json").arg("-o").arg(&path).args(arguments)).expect_success("dump");
+    command.current_dir(folder.path()).args(["--json", "-o", "target.dmp"]).args(arguments);
+    let finished = process::run(command).expect_success("dump");
     let report: Value = serde_json::from_slice(&finished.stdout).unwrap_or_else(|error| {
         panic!("--json prints one JSON object: {error}: {:?}", lossy(&finished.stdout))
     });

@@ -14,6 +14,7 @@
     reason = "this crate is the support of tests: whatever goes wrong shall fail the test"
 )]
 
+pub mod annotations;
 pub mod around;
 pub mod contents;
 pub mod converted;
@@ -23,16 +24,20 @@ pub mod debuggers;
 pub mod dump;
 pub mod elf;
 pub mod extended;
+pub mod known_registers;
 pub mod needs;
+pub mod pointed_to;
+pub mod privacy;
 pub mod proc_files;
 pub mod process;
 pub mod programs;
 pub mod protected;
 pub mod readers;
 pub mod refusal;
+pub mod stack_pointers;
 pub mod target;
 pub mod terminal;
 pub mod unharmed;
 
-pub use dump::{Dump, dump, dump_with};
+pub use dump::{Dump, dump, dump_by, dump_with};
 pub use target::Target;

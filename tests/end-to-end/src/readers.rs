@@ -32,7 +32,7 @@ pub struct LldbThread {
 pub fn lldb_threads(lldb: &Path, program: &Path, dump: &Dump) -> Vec<LldbThread> {
     let list = lldb_run(lldb, program, dump, &["thread list".to_owned()]);
     let tids =
-        list.lines().filter_map(|line| line.split_once("tid = ")?.1.split([',', ' ']).next()?.parse().ok());
+        list.lines().filter_map(|line| parse_id(line.split_once("tid = ")?.1.split([',', ' ']).next()?));
     let tids: Vec<u32> = tids.collect();
     let commands: Vec<String> = (1..=tids.len())
         .flat_map(|index| {
@@ -43,6 +43,11 @@ pub fn lldb_threads(lldb: &Path, program: &Path, dump: &Dump) -> Vec<LldbThread>
     let sections: Vec<&str> = output.split("(lldb) thread select ").skip(1).collect();
     assert_eq!(sections.len(), tids.len(), "LLDB shows every thread");
     tids.iter().zip(sections).map(|(tid, section)| parse_thread(*tid, section)).collect()
+}
+
+/// A thread id: LLDB shows those of Windows in hexadecimal digits.
+fn parse_id(text: &str) -> Option<u32> {
+    text.strip_prefix("0x").map_or_else(|| text.parse().ok(), |digits| u32::from_str_radix(digits, 16).ok())
 }
 
 fn parse_thread(tid: u32, section: &str) -> LldbThread {

@@ -1,37 +1,16 @@
 //! What an application says about itself comes back from the readers.
 #![cfg(all(target_os = "linux", target_arch = "x86_64"))]
 
+use end_to_end::annotations::{annotations, arguments, assert_annotated};
 use end_to_end::{Target, dump_with, needs, process, programs};
-use minidump::MinidumpCrashpadInfo;
 use serde_json::Value;
 use std::process::Command;
-
-/// Keys and values: plain, empty, with a sign of equality, with letters beyond ASCII, long.
-fn annotations() -> Vec<(&'static str, String)> {
-    vec![
-        ("version", "1.2.3".into()),
-        ("empty", String::new()),
-        ("query", "a=b&c=d".into()),
-        ("größe", "sehr groß 日本".into()),
-        ("long", "x".repeat(5000)),
-    ]
-}
-
-fn arguments() -> Vec<String> {
-    let pairs = annotations().into_iter();
-    pairs.flat_map(|(key, value)| ["--annotate".into(), format!("{key}={value}")]).collect()
-}
 
 #[test]
 fn annotations_are_crashpads_own() {
     let target = Target::start(["threads", "2"]);
     let dump = dump_with(target.pid(), arguments());
-    let parsed = dump.parse();
-    let info: MinidumpCrashpadInfo = parsed.get_stream().unwrap();
-    assert_eq!(info.simple_annotations.len(), annotations().len());
-    for (key, value) in annotations() {
-        assert_eq!(info.simple_annotations.get(key), Some(&value), "{key}");
-    }
+    assert_annotated(&dump);
 }
 
 #[test]

@@ -7,11 +7,11 @@
     reason = "helpers of tests fail the test"
 )]
 
-use end_to_end::target::{bytes, number, pattern};
+use end_to_end::pointed_to::{Memory, targets, threads};
+use end_to_end::target::{bytes, number};
 use end_to_end::unharmed::assert_unharmed;
-use end_to_end::{Dump, Target, dump, dump_with, proc_files};
+use end_to_end::{Target, dump, dump_with, proc_files};
 use serde_json::Value;
-use std::collections::BTreeMap;
 
 /// Bytes that this mode adds at most.
 const BUDGET: u64 = 4 << 20;
@@ -117,32 +117,4 @@ fn memory_that_the_application_chose_is_there_as_far_as_it_can_be_read() {
         start <= unreadable && unreadable < start + size
     };
     assert!(told.iter().any(concerns), "a soft error tells of the unreadable page: {told:?}");
-}
-
-fn threads(target: &Target) -> Vec<Value> {
-    target.facts["threads"].as_array().unwrap().clone()
-}
-
-fn targets(thread: &Value) -> Vec<Value> {
-    thread["targets"].as_array().expect("the threads have pointers").clone()
-}
-
-/// The memory in a dump by its first addresses: looking it up in the parsed dump every time takes long.
-struct Memory(BTreeMap<u64, Vec<u8>>);
-
-impl Memory {
-    #[track_caller]
-    fn of(dump: &Dump) -> Self {
-        let parsed = dump.parse();
-        let memory = parsed.get_memory().unwrap();
-        Self(memory.iter().map(|range| (range.base_address(), range.bytes().to_vec())).collect())
-    }
-
-    /// Whether the known bytes are there.
-    fn has(&self, fact: &Value) -> bool {
-        let (address, expected) = pattern(fact);
-        let Some((start, bytes)) = self.0.range(..=address).next_back() else { return false };
-        let offset = usize::try_from(address - start).unwrap();
-        bytes.get(offset..offset + expected.len()) == Some(expected.as_slice())
-    }
 }

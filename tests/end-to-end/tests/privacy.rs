@@ -2,16 +2,13 @@
 #![cfg(all(target_os = "linux", target_arch = "x86_64"))]
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "helpers of tests fail the test")]
 
-use end_to_end::extended::word64;
+use end_to_end::privacy::{assert_sanitised, holds};
 use end_to_end::readers::stackwalk;
 use end_to_end::target::{number, pattern};
 use end_to_end::unharmed::assert_unharmed;
 use end_to_end::{Dump, Target, dump, dump_with, needs, programs};
 use serde_json::Value;
 use std::process::Command;
-
-/// What takes the place of a word that is not kept (Breakpad, `src/client/linux/minidump_writer/linux_dumper.cc`).
-const MARKER: u64 = 0x0def_aced_0def_aced;
 
 /// Streams of the texts of /proc.
 const COMMAND_LINE: u32 = 0x4767_0006;
@@ -97,26 +94,7 @@ fn full_memory_has_no_secret_environment_either() {
 fn sanitising_keeps_what_unwinding_needs_and_nothing_else() {
     let target = start();
     let dump = dump_with(target.pid(), ["--sanitize"]);
-    let word = |address| word64(&dump.memory(address, 8).expect("the stack is in the dump"), 0);
-    for fact in target.facts["words"].as_array().unwrap() {
-        let name = fact["name"].as_str().unwrap();
-        let (address, value) = (number(fact, "address"), number(fact, "value"));
-        let expected = match name {
-            "stack" | "code" | "data" | "one" | "limit" | "minus" | "minus_limit" => value,
-            "heap" | "large" | "minus_large" => MARKER,
-            other => panic!("what is {other}?"),
-        };
-        assert_eq!(word(address), expected, "{name} was {value:#x}");
-    }
-    let (text, secret) = pattern(&target.facts["text"]);
-    for address in (text..).step_by(8).take(secret.len() / 8) {
-        assert_eq!(word(address), MARKER);
-    }
-    for (function, address, bytes) in &target.parked()[0].frames {
-        for address in (*address..).step_by(8).take(bytes.len() / 8) {
-            assert_eq!(word(address), MARKER, "a word of {function} that is no pointer");
-        }
-    }
+    assert_sanitised(&dump, &target.facts);
 }
 
 #[test]
@@ -214,9 +192,4 @@ fn frames(report: &Value) -> Vec<(u64, Vec<String>)> {
         (number(thread, "thread_id"), places.collect())
     });
     threads.collect()
-}
-
-/// Whether `needle` is anywhere in `haystack`.
-fn holds(haystack: &[u8], needle: &[u8]) -> bool {
-    haystack.windows(needle.len()).any(|window| window == needle)
 }

@@ -7,43 +7,17 @@
     reason = "helpers of tests fail the test"
 )]
 
-use end_to_end::extended::{word32, word64};
-use end_to_end::target::{bytes, number};
+use end_to_end::extended::word64;
+use end_to_end::known_registers::{assert_avx, assert_general, assert_low_halves, assert_x87_and_sse, list};
 use end_to_end::unharmed::assert_unharmed;
 use end_to_end::{Dump, Target, dump, needs};
-use serde_json::Value;
 use std::ffi::c_void;
 
 #[test]
 fn general_registers_and_flags_are_exact() {
     let (mut target, dump, tid) = spinning("sse");
     let context = dump.context(tid).expect("the thread has registers");
-    let expected = |name: &str| number(&target.facts["general"], name);
-    let found = [
-        ("rax", context.rax),
-        ("rbx", context.rbx),
-        ("rcx", context.rcx),
-        ("rdx", context.rdx),
-        ("rsi", context.rsi),
-        ("rdi", context.rdi),
-        ("rbp", context.rbp),
-        ("rsp", context.rsp),
-        ("r8", context.r8),
-        ("r9", context.r9),
-        ("r10", context.r10),
-        ("r11", context.r11),
-        ("r12", context.r12),
-        ("r13", context.r13),
-        ("r14", context.r14),
-        ("r15", context.r15),
-    ];
-    for (name, value) in found {
-        assert_eq!(value, expected(name), "{name}: {value:#x}");
-    }
-    let code = target.number("loop_start")..target.number("loop_end");
-    assert!(code.contains(&context.rip), "RIP {:#x} is inside {code:#x?}", context.rip);
-    // The bits that user code may set; IF and the reserved bit 1 are always set.
-    assert_eq!(u64::from(context.eflags) & !0x202, target.number("flags"));
+    assert_general(&context, &target.facts);
     assert_eq!((context.cs, context.ss), (0x33, 0x2b), "the selectors of Linux' user mode");
     assert_eq!(
         context.context_flags & 0x0010_000f,
@@ -63,16 +37,7 @@ fn segment_bases_are_exact() {
 fn x87_and_sse_are_exact() {
     let (target, dump, tid) = spinning("sse");
     let context = dump.context(tid).expect("the thread has registers");
-    let image = &context.float_save;
-    assert_eq!(u64::from(word32(image, 0) & 0xffff), target.number("x87_control"), "FCW");
-    assert_eq!(u64::from(word32(image, 24)), target.number("mxcsr"), "MXCSR in the FXSAVE image");
-    assert_eq!(u64::from(context.mx_csr), target.number("mxcsr"), "MXCSR of the context");
-    for (index, value) in list(&target.facts["x87"]).enumerate() {
-        assert_eq!(image[32 + 16 * index..][..10], value, "ST({index})");
-    }
-    for (index, value) in list(&target.facts["vectors"]).enumerate() {
-        assert_eq!(image[160 + 16 * index..][..16], value[..16], "XMM{index}");
-    }
+    assert_x87_and_sse(&context, &target.facts);
 }
 
 #[test]
@@ -82,10 +47,10 @@ fn avx_is_exact() {
     }
     let (target, dump, tid) = spinning("avx");
     assert_eq!(list(&target.facts["vectors"]).count(), 16);
-    assert_low_halves(&target, &dump, tid);
+    assert_low_halves(&dump, tid, &target.facts);
     let area = dump.xsave(tid).expect("the thread has an XSAVE area");
     assert_ne!(word64(&area, 512) & 4, 0, "XSTATE_BV names AVX");
-    assert_component(&target, &dump, &area);
+    assert_avx(&dump, &area, &target.facts);
 }
 
 #[test]
@@ -95,10 +60,10 @@ fn avx_512_is_exact() {
     }
     let (target, dump, tid) = spinning("avx512");
     assert_eq!(list(&target.facts["vectors"]).count(), 32);
-    assert_low_halves(&target, &dump, tid);
+    assert_low_halves(&dump, tid, &target.facts);
     let area = dump.xsave(tid).expect("the thread has an XSAVE area");
     assert_eq!(word64(&area, 512) & 0xe4, 0xe4, "XSTATE_BV names AVX, opmasks and both halves of AVX-512");
-    assert_component(&target, &dump, &area);
+    assert_avx(&dump, &area, &target.facts);
     let (opmasks, _) = dump.xsave_component(5);
     for (index, value) in target.facts["opmasks"].as_array().unwrap().iter().enumerate() {
         assert_eq!(Some(word64(&area, opmasks + 8 * index)), value.as_u64(), "K{index}");
@@ -177,31 +142,10 @@ fn set_debug_registers(tid: i32, values: &[(usize, u64)]) {
     assert_eq!(unsafe { libc::ptrace(libc::PTRACE_DETACH, tid, none, none) }, 0);
 }
 
-/// The lower 16 bytes of the first sixteen vector registers are in the plain context too.
-fn assert_low_halves(target: &Target, dump: &Dump, tid: u32) {
-    let context = dump.context(tid).expect("the thread has registers");
-    for (index, value) in list(&target.facts["vectors"]).take(16).enumerate() {
-        assert_eq!(context.float_save[160 + 16 * index..][..16], value[..16], "XMM{index}");
-    }
-}
-
-/// Bytes 16 to 31 of the first sixteen vector registers are the AVX component.
-fn assert_component(target: &Target, dump: &Dump, area: &[u8]) {
-    let (offset, size) = dump.xsave_component(2);
-    assert_eq!(size, 256);
-    for (index, value) in list(&target.facts["vectors"]).take(16).enumerate() {
-        assert_eq!(area[offset + 16 * index..][..16], value[16..32], "upper half of YMM{index}");
-    }
-}
-
 #[track_caller]
 fn spinning(level: &str) -> (Target, Dump, u32) {
     let target = Target::start(["registers", level]);
     let tid = target.tid("tid");
     let dump = dump(target.pid());
     (target, dump, tid)
-}
-
-fn list(value: &Value) -> impl Iterator<Item = Vec<u8>> {
-    value.as_array().unwrap().iter().map(bytes)
 }

@@ -1,14 +1,11 @@
 //! `--size-limit`: the memory in a dump stays below it, and every thread keeps what its stack pointer points at.
 #![cfg(all(target_os = "linux", target_arch = "x86_64"))]
-#![expect(clippy::panic, reason = "helpers of tests fail the test")]
 
+use end_to_end::stack_pointers::assert_every_stack_pointer;
 use end_to_end::unharmed::assert_unharmed;
-use end_to_end::{Dump, Target, dump, dump_with};
+use end_to_end::{Target, dump, dump_with};
 
 const THREADS: usize = 200;
-/// Least that is kept from the stack pointer on: the word there is the return address of a function without frame.
-const LEAST: usize = 64;
-
 #[test]
 fn from_64_kib_to_2_mib_every_thread_keeps_its_stack_pointer() {
     let mut target = Target::start(["deep-threads", &THREADS.to_string(), "128"]);
@@ -63,17 +60,5 @@ fn a_limit_holds_for_indirect_memory_too() {
         let dump = dump_with(target.pid(), ["--memory", "indirect", "--size-limit", name]);
         assert!(dump.memory_total() <= limit, "{name}: {} bytes", dump.memory_total());
         assert_every_stack_pointer(&dump);
-    }
-}
-
-#[track_caller]
-fn assert_every_stack_pointer(dump: &Dump) {
-    let threads = dump.thread_ids();
-    assert!(threads.len() > 100);
-    for tid in threads {
-        let context = dump.context(tid).unwrap_or_else(|| panic!("thread {tid} has no registers"));
-        assert!(dump.memory(context.rsp, LEAST).is_some(), "{LEAST} bytes at SP of thread {tid} are there");
-        let (start, size) = dump.stack_range(tid);
-        assert!((start..start + size).contains(&context.rsp), "the stack of thread {tid} holds SP");
     }
 }

@@ -4,7 +4,7 @@
 //! with Zig, so that a function that macOS does not have is an error here; and the compiler for the C in our dependencies
 //! is Zig's, too.
 
-use super::folder;
+use super::{folder, make_executable};
 use crate::{
     places, setup,
     shell::{self, Doing, Outcome},
@@ -143,17 +143,6 @@ exec '{}' cc -target {architecture}-macos.11.0 -fno-sanitize=all "$@"
 fn write_script(path: &Path, text: &str) -> Outcome {
     write(path, text)?;
     make_executable(path).doing(format_args!("could not make {} a program", path.display()))
-}
-
-#[cfg(unix)]
-fn make_executable(path: &Path) -> std::io::Result<()> {
-    use std::os::unix::fs::PermissionsExt;
-    fs::set_permissions(path, fs::Permissions::from_mode(0o755))
-}
-
-#[cfg(not(unix))]
-fn make_executable(_: &Path) -> std::io::Result<()> {
-    Ok(())
 }
 
 /// Writes a file whose contents change. Cargo would build anew otherwise.

@@ -3,6 +3,8 @@
 mod apple;
 mod apt;
 mod cargo_install;
+#[cfg(target_os = "linux")]
+mod debian;
 mod python;
 
 use crate::{
@@ -10,6 +12,8 @@ use crate::{
     shell::{self, Outcome},
 };
 use cargo_install::Tool;
+#[cfg(target_os = "linux")]
+use std::path::Path;
 use std::path::PathBuf;
 
 /// A reader of minidumps that this project did not write.
@@ -22,8 +26,11 @@ const LLDB_TESTED: &str = "lldb-19";
 const LLDB: &[&str] = &[LLDB_TESTED, "lldb"];
 /// Debian's newest compiler and its library sources, see [`crate::cross`].
 const CROSS_COMPILER: &[&str] = &["rustc-web", "rust-web-src"];
-/// A C compiler and linker for Windows, and Debian's package of it.
-const WINDOWS_COMPILER: (&str, &str) = ("x86_64-w64-mingw32-gcc", "gcc-mingw-w64-x86-64-win32");
+/// C compilers and linkers for Windows by architecture, and Debian's packages of them.
+const WINDOWS_COMPILERS: [(&str, &str, &str); 2] = [
+    ("x86_64", "x86_64-w64-mingw32-gcc", "gcc-mingw-w64-x86-64-win32"),
+    ("i686", "i686-w64-mingw32-gcc", "gcc-mingw-w64-i686-win32"),
+];
 
 /// Debian's packages of LLVM's linker.
 const LLD: &[&str] = &["lld-19", "lld"];
@@ -111,10 +118,17 @@ pub fn lld() -> Outcome {
     apt::first_available(LLD).and_then(|package| apt::install(&[package]))
 }
 
-/// Installs a C compiler and linker for Windows where there is none.
-pub fn windows_compiler() -> Outcome {
-    let (program, package) = WINDOWS_COMPILER;
+/// Installs a C compiler and linker for Windows on this architecture where there is none.
+pub fn windows_compiler(architecture: &str) -> Outcome {
+    let known = WINDOWS_COMPILERS.iter().find(|(known, ..)| *known == architecture);
+    let (_, program, package) = known.ok_or("there is no compiler for Windows on this architecture")?;
     if shell::find(program).is_some() { Ok(()) } else { apt::install(&[package]) }
+}
+
+/// Makes `root` a small Debian of 32 bits with Wine.
+#[cfg(target_os = "linux")]
+pub fn debian_i386(root: &Path) -> Outcome {
+    debian::i386(root, &["wine", "wine32"])
 }
 
 /// Installs Wine, which runs programs for Windows, where there is none.

@@ -1,0 +1,80 @@
+//! `cargo xtask ci windows`: the program for Windows dumps processes of Windows, in Wine (`tests/windows`).
+//!
+//! Each of the two bitnesses has a Wine of its own: the system's for 64 bits, and one in a small Debian of 32 bits.
+
+mod i386;
+pub mod wine;
+
+use crate::{
+    cross,
+    shell::{self, Outcome},
+};
+use std::{path::Path, time::Instant};
+use wine::Wine;
+
+/// What runs there, by package and program.
+const PROGRAMS: &[(&str, &str)] = &[
+    ("minidump-cli", "minidump-writer.exe"),
+    ("windows-crashers", "windows-crasher.exe"),
+    ("windows-dumpers", "windows-dumper.exe"),
+];
+
+/// Makes a Wine ready, or says why there is none.
+type Maker = fn() -> Outcome<Wine>;
+
+const MACHINES: [(&str, Maker); 2] = [("x86_64", Wine::ready), ("i686", i386::ready)];
+
+/// Builds the programs for both, and runs the tests with them.
+pub fn check() -> Outcome {
+    setup_readers()?;
+    let mut failed = Vec::new();
+    for (architecture, ready) in MACHINES {
+        let ready = timed(&format!("{architecture}: Wine"), ready);
+        let outcome = match ready.and_then(|wine| Ok((build(architecture)?, wine))) {
+            Ok((folder, wine)) => test(architecture, &folder, &wine),
+            Err(why) => shell::missing(format!("{why}; the program for {architecture} Windows is not run")),
+        };
+        if let Err(failure) = outcome {
+            eprintln!("xtask: {failure}");
+            failed.push(architecture);
+        }
+    }
+    if failed.is_empty() { Ok(()) } else { Err(format!("failed on {}", failed.join(", ")).into()) }
+}
+
+/// Readers that we did not write.
+fn setup_readers() -> Outcome {
+    crate::setup::tools(&[])
+}
+
+/// Builds the programs. Returns their folder.
+pub fn build(architecture: &str) -> Outcome<std::path::PathBuf> {
+    let target = format!("{architecture}-pc-windows-gnu");
+    timed(&format!("{architecture}: building"), || {
+        let mut command = cross::windows::cargo("build", &target)?;
+        for (package, _) in PROGRAMS {
+            command.args(["--package", package]);
+        }
+        shell::run(&mut command)
+    })?;
+    Ok(crate::places::root().join(cross::folder()).join(target).join("debug"))
+}
+
+fn test(architecture: &str, folder: &Path, wine: &Wine) -> Outcome {
+    let programs = wine.admit(folder, PROGRAMS.iter().map(|(_, program)| *program))?;
+    let _server = wine.serve()?;
+    let mut tests = shell::cargo();
+    tests.args(["test", "--locked", "--package", "windows-end-to-end", "--features", "proof"]);
+    wine.apply(&mut tests);
+    tests.env("WINDOWS_ARCHITECTURE", architecture).env("WINDOWS_RUNNER", wine.runner());
+    tests.env("WINDOWS_PROGRAMS", programs).env("WINDOWS_PROGRAMS_HERE", folder);
+    timed(&format!("{architecture}: tests"), || shell::run(&mut tests))
+}
+
+/// Does `work` and says how long it took.
+fn timed<T>(what: &str, work: impl FnOnce() -> Outcome<T>) -> Outcome<T> {
+    let start = Instant::now();
+    let outcome = work();
+    eprintln!("windows: {what}: {} s", start.elapsed().as_secs());
+    outcome
+}

@@ -1,0 +1,44 @@
+//! A small Debian of 32 bits with Wine, in a folder: the system itself gets no packages of another architecture.
+//!
+//! Wine needs /proc there. It is mounted for the programs that run there alone, so nothing stays mounted.
+
+use super::wine::Wine;
+use crate::{
+    cross, places, setup,
+    shell::{self, Doing, Outcome},
+};
+use std::{fs, path::Path};
+
+/// Makes it, where that can be done.
+pub fn ready() -> Outcome<Wine> {
+    let root = places::root().join(places::tools()).join("i386");
+    // The file is the last thing that is made.
+    let runner = root.join("run");
+    if !runner.is_file() {
+        setup::debian_i386(&root)?;
+        write_runner(&root, "wineserver", "/usr/bin/wineserver")?;
+        write_runner(&root, "run", "/usr/bin/wine")?;
+    }
+    if shell::answer(shell::program(&runner).arg("--version").current_dir(&root)).is_none() {
+        return Err("programs of 32 bits, or private mounts, are not allowed here".into());
+    }
+    Wine::below(&root, runner, root.join("wineserver"))
+}
+
+/// Writes a script that runs `program` below `root`, in the folder that it is started in.
+fn write_runner(root: &Path, name: &str, program: &str) -> Outcome {
+    let script = format!(
+        r#"#!/bin/sh
+exec unshare --mount sh -c '
+    mount --rbind /proc "$0/proc" || exit 125
+    inside=${{PWD#"$0"}}
+    [ "$inside" != "$PWD" ] || inside=/
+    PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root exec chroot "$0" /usr/bin/env --chdir="${{inside:-/}}" {program} "$@"
+' '{}' "$@"
+"#,
+        root.display()
+    );
+    let path = root.join(name);
+    fs::write(&path, script).doing(path.display())?;
+    cross::make_executable(&path).doing(path.display())
+}
