@@ -1,11 +1,5 @@
 //! `--memory indirect`: memory that registers and stacks point at, within a budget.
 #![cfg(all(target_os = "linux", target_arch = "x86_64"))]
-#![expect(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    reason = "helpers of tests fail the test"
-)]
 
 use end_to_end::pointed_to::{Memory, targets, threads};
 use end_to_end::target::{bytes, number};

@@ -1,11 +1,5 @@
 //! Registers are proven: a thread holds known values in all of them, and the dump holds exactly these.
 #![cfg(all(target_os = "linux", target_arch = "x86_64"))]
-#![expect(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    reason = "helpers of tests fail the test"
-)]
 
 use end_to_end::extended::word64;
 use end_to_end::known_registers::{assert_avx, assert_general, assert_low_halves, assert_x87_and_sse, list};

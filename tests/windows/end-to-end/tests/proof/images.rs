@@ -11,14 +11,19 @@ fn tool(name: &str) -> Command {
     Command::new(format!("{prefix}-w64-mingw32-{name}"))
 }
 
-/// The GUID that the linker gave a program, in the order of the file.
+/// The GUID that the linker gave a program, in the order of the file: its first three numbers are little-endian there, and shown
+/// the other way around.
 #[track_caller]
 pub fn linked_guid(program: &Path) -> Vec<u8> {
     let finished = process::run(tool("objdump").arg("-p").arg(program)).expect_success("objdump");
     let text = String::from_utf8_lossy(&finished.stdout).into_owned();
     let digits = text.split_once("RSDS signature ").expect("it has an id").1.split(' ').next().unwrap();
     let bytes = digits.as_bytes().chunks(2).map(|pair| str::from_utf8(pair).unwrap());
-    bytes.map(|pair| u8::from_str_radix(pair, 16).unwrap()).collect()
+    let mut bytes: Vec<u8> = bytes.map(|pair| u8::from_str_radix(pair, 16).unwrap()).collect();
+    for number in [0..4, 4..6, 6..8] {
+        bytes[number].reverse();
+    }
+    bytes
 }
 
 /// Functions of a program, by address.
