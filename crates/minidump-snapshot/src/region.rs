@@ -22,7 +22,7 @@ pub enum RegionKind {
     Anonymous,
     /// A file (or shared-memory object, or device).
     File,
-    /// The stack that the kernel made for the main thread.
+    /// The stack that the kernel made for the main thread; on Windows that of any thread.
     Stack,
     /// The brk heap.
     Heap,

@@ -22,8 +22,9 @@
 //! CAP_SYS_PTRACE.
 //!
 //! What the caller should know: the capture runs on a thread of its own, and a thread that is in an uninterruptible
-//! wait, such as a vfork parent, is listed without registers. Linux and Android on x86-64 and macOS have a back end;
-//! elsewhere [`dump_process`] returns [`Error::Unsupported`]. On macOS the capture is done by the calling thread, and needs
+//! wait, such as a vfork parent, is listed without registers. Linux and Android on x86-64, macOS, and Windows on x86-64, x86
+//! and AArch64 have a back end; elsewhere [`dump_process`] returns [`Error::Unsupported`]. On Windows the target is held by
+//! debugging it, which ends with the dumper, whatever happens to that. On macOS the capture is done by the calling thread, and needs
 //! the task's port, which the system gives to root and to programs with an entitlement, or which the target gave away
 //! itself (`dump_task`). Dumps are read and converted on all hosts alike (`convert`, with the feature of that name).
 #![deny(unsafe_code)]

@@ -28,6 +28,7 @@ mod registers;
 mod security;
 mod session;
 mod source;
+mod stacks;
 mod system;
 #[cfg(test)]
 mod tests;

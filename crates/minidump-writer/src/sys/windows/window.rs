@@ -11,7 +11,7 @@ use super::open::{Holder, Target};
 use super::registers::{Readers, Registers};
 use super::source::{Cloned, Held, Source};
 use super::threads::{ThreadHandle, Threads};
-use super::{images, regions, times};
+use super::{images, regions, stacks, times};
 use crate::snapshot::{CpuState, MemoryMode, MemoryPlan, Snapshot, SoftError, Stage, Thread, WindowsFacts};
 use crate::{DumpOptions, Error};
 use std::collections::HashMap;
@@ -121,6 +121,8 @@ fn read_map(
     if target.is_wow64 {
         threads.find_teb32(&memory);
     }
+    let pointer_size = snapshot.system.cpu.pointer_size();
+    stacks::mark(&mut snapshot.regions, &address_space, threads.list(), &memory, pointer_size);
     let tebs = Tebs::of(threads.list());
     if !before.images.hold(&address_space, &tebs) {
         before.images = images::Images::read(&View {

@@ -28,7 +28,12 @@ fn threads_have_their_registers_and_stacks() {
     for (id, address) in child.threads.iter().zip(&child.on_stack) {
         assert_eq!(bytes(&capture, *address), ON_STACK, "thread {id}");
         let stack = capture.plan.stack_of(*id).unwrap();
-        assert!((stack.start..stack.start + stack.size).contains(address), "thread {id}");
+        let end = stack.start + stack.size;
+        assert!((stack.start..end).contains(address), "thread {id}");
+        // `NT_TIB::StackBase` (winnt.h): what lies behind is no stack.
+        let thread = capture.snapshot.threads.iter().find(|thread| thread.id == *id).unwrap();
+        let base = u64::from_le_bytes(bytes(&capture, thread.thread_pointer.unwrap() + 8));
+        assert_eq!(end, base, "thread {id}");
     }
     for id in &child.threads[1..] {
         let thread = capture.snapshot.threads.iter().find(|thread| thread.id == *id).unwrap();
