@@ -5,7 +5,7 @@ mod core_handler;
 #[cfg(any(target_os = "macos", all(target_os = "linux", target_arch = "x86_64")))]
 mod handler;
 mod plain_dump;
-#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+#[cfg(any(windows, all(target_os = "linux", target_arch = "x86_64")))]
 mod run;
 mod values;
 
@@ -17,7 +17,7 @@ pub use core_handler::CoreHandlerArguments;
 pub use handler::HandlerArguments;
 use minidump_writer::snapshot::MemoryMode;
 use minidump_writer::{Format, Pid};
-#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+#[cfg(any(windows, all(target_os = "linux", target_arch = "x86_64")))]
 pub use run::RunArguments;
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -42,7 +42,7 @@ pub enum Command {
     #[command(about = DUMP)]
     Dump(Box<DumpArguments>),
     /// Run a command, and keep a dump of each of its processes that crashes; exit as it does
-    #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+    #[cfg(any(windows, all(target_os = "linux", target_arch = "x86_64")))]
     Run(Box<RunArguments>),
     /// Dump the programs that ask for it when they crash: the other side of the client library
     #[cfg(any(target_os = "macos", all(target_os = "linux", target_arch = "x86_64")))]

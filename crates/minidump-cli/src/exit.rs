@@ -4,12 +4,19 @@ use crate::text;
 use std::io;
 use std::process::ExitCode;
 
+/// An exit code: what a process can end with here.
+#[cfg(not(windows))]
+pub type Code = u8;
+/// An exit code: what a process can end with here.
+#[cfg(windows)]
+pub type Code = u32;
+
 /// The work is done.
-pub const DONE: u8 = 0;
+pub const DONE: Code = 0;
 /// The work failed; standard error says why.
-pub const FAILED: u8 = 1;
+pub const FAILED: Code = 1;
 /// The command line makes no sense; standard error says why.
-pub const USAGE: u8 = 2;
+pub const USAGE: Code = 2;
 
 /// Why the program ends without having done its work.
 #[derive(Debug)]
@@ -19,10 +26,13 @@ pub enum Failure {
     /// One sentence: what failed and what to do about it.
     Failed(String),
     /// One sentence, and an exit code of its own.
-    #[cfg_attr(not(all(target_os = "linux", target_arch = "x86_64")), expect(dead_code, reason = "of `run`"))]
+    #[cfg_attr(
+        not(any(windows, all(target_os = "linux", target_arch = "x86_64"))),
+        expect(dead_code, reason = "of `run`")
+    )]
     OfCommand {
         /// The code.
-        code: u8,
+        code: Code,
         /// What failed and what to do about it.
         sentence: String,
     },
@@ -41,8 +51,8 @@ impl Failure {
 }
 
 /// Tells what went wrong and gives the exit code. Work that is done has one of its own.
-pub fn report(result: Result<u8, Failure>) -> ExitCode {
-    ExitCode::from(match result {
+pub fn report(result: Result<Code, Failure>) -> ExitCode {
+    ended(match result {
         Ok(code) => code,
         Err(Failure::ReaderGone) => DONE,
         Err(Failure::OfCommand { code, sentence }) => {
@@ -64,4 +74,18 @@ pub fn report(result: Result<u8, Failure>) -> ExitCode {
             }
         }
     })
+}
+
+#[cfg(not(windows))]
+fn ended(code: Code) -> ExitCode {
+    ExitCode::from(code)
+}
+
+/// The standard library has no `ExitCode` of 32 bits.
+#[cfg(windows)]
+fn ended(code: Code) -> ExitCode {
+    match u8::try_from(code) {
+        Ok(code) => ExitCode::from(code),
+        Err(_) => std::process::exit(code.cast_signed()),
+    }
 }

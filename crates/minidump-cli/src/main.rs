@@ -6,7 +6,7 @@ mod convert;
 mod converter;
 mod core_handler;
 mod destination;
-#[cfg(any(target_os = "macos", all(target_os = "linux", target_arch = "x86_64")))]
+#[cfg(any(target_os = "macos", windows, all(target_os = "linux", target_arch = "x86_64")))]
 mod directory;
 mod dump;
 mod exit;
@@ -20,7 +20,7 @@ mod options;
 mod packing;
 mod proc_maps;
 mod progress;
-#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+#[cfg(any(windows, all(target_os = "linux", target_arch = "x86_64")))]
 mod run;
 mod show;
 mod spool;
@@ -42,7 +42,7 @@ fn main() -> ExitCode {
     let result = Arguments::of_this_program().and_then(Arguments::checked).map_err(exit::Failure::Usage);
     exit::report(result.and_then(|arguments| match arguments.command {
         Command::Dump(arguments) => dump::run(&arguments).map(done),
-        #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+        #[cfg(any(windows, all(target_os = "linux", target_arch = "x86_64")))]
         Command::Run(arguments) => run::run(&arguments),
         #[cfg(any(target_os = "macos", all(target_os = "linux", target_arch = "x86_64")))]
         Command::Handler(arguments) => handler::run(&arguments).map(done),
@@ -53,6 +53,6 @@ fn main() -> ExitCode {
 }
 
 /// The exit code of work that is done.
-fn done((): ()) -> u8 {
+fn done((): ()) -> exit::Code {
     exit::DONE
 }

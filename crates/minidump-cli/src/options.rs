@@ -1,6 +1,6 @@
 //! From arguments to what the library is asked for.
 
-#[cfg(any(target_os = "macos", all(target_os = "linux", target_arch = "x86_64")))]
+#[cfg(any(target_os = "macos", windows, all(target_os = "linux", target_arch = "x86_64")))]
 use crate::args::MemoryName;
 use crate::args::{ContentArguments, ConvertArguments, DumpArguments};
 use crate::exit::Failure;
@@ -24,7 +24,7 @@ pub fn of_dump(arguments: &DumpArguments) -> Result<DumpOptions, Failure> {
 }
 
 /// The options of the dumps of a supervised command.
-#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+#[cfg(any(windows, all(target_os = "linux", target_arch = "x86_64")))]
 pub fn of_run(arguments: &crate::args::RunArguments) -> DumpOptions {
     of_crash(arguments.mode, arguments.size_limit, &arguments.contents)
 }
@@ -35,7 +35,7 @@ pub fn of_handler(arguments: &crate::args::HandlerArguments) -> DumpOptions {
     of_crash(arguments.mode, arguments.size_limit, &arguments.contents)
 }
 
-#[cfg(any(target_os = "macos", all(target_os = "linux", target_arch = "x86_64")))]
+#[cfg(any(target_os = "macos", windows, all(target_os = "linux", target_arch = "x86_64")))]
 fn of_crash(mode: MemoryName, limit: Option<u64>, contents: &ContentArguments) -> DumpOptions {
     let mut options = DumpOptions::default();
     options.memory = MemoryPolicy { mode: mode.into(), ..MemoryPolicy::default() };

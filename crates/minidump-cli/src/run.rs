@@ -1,21 +1,24 @@
 //! `run`: runs a command and keeps a dump of each of its processes that crashes.
 
+#[cfg(not(windows))]
+#[path = "run/linux.rs"]
+mod system;
+#[cfg(windows)]
+#[path = "run/windows.rs"]
+mod system;
+
 use crate::args::RunArguments;
-use crate::exit::Failure;
+use crate::exit::{Code, Failure};
 use crate::{directory, options, show, text};
 use minidump_handler::store::{Limits, Metadata, Store, StoreError};
-use minidump_handler::supervisor::{Crashed, SuperviseError, end_by_interrupt, supervise};
+use minidump_handler::supervisor::{Crashed, SuperviseError, supervise};
 use minidump_writer::{DumpOptions, Error};
 use std::io;
-use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
-use std::process::ExitStatus;
 
 /// Exit codes of shells for a command that cannot be run (POSIX.1-2017, Shell Command Language 2.8.2).
-const NOT_FOUND: u8 = 127;
-const NOT_EXECUTABLE: u8 = 126;
-/// What shells add to the number of the signal that has killed a command.
-const SIGNALLED: i32 = 128;
+const NOT_FOUND: Code = 127;
+const NOT_EXECUTABLE: Code = 126;
 /// So many crashes are shown with their stacks.
 const MOST_SHOWN: usize = 4;
 
@@ -29,7 +32,7 @@ enum Refusal {
 }
 
 /// Runs the command. Returns the exit code of this program, which is that of the command.
-pub fn run(arguments: &RunArguments) -> Result<u8, Failure> {
+pub fn run(arguments: &RunArguments) -> Result<Code, Failure> {
     let options = options::of_run(arguments);
     let directory = arguments.dir.clone().map_or_else(directory::usual, Ok)?;
     let store = Store::open(directory, Limits::SHARED)
@@ -52,8 +55,7 @@ pub fn run(arguments: &RunArguments) -> Result<u8, Failure> {
     if !arguments.quiet {
         kept.iter().take(MOST_SHOWN).for_each(|path| show_crash(path));
     }
-    end_by_interrupt(status);
-    Ok(code(status))
+    Ok(system::end(status))
 }
 
 /// Dumps the process into the store. Returns where the dump is.
@@ -77,8 +79,7 @@ fn metadata(crashed: &Crashed<'_>, options: &DumpOptions) -> Metadata {
         crashed.executable().map(|path| path.to_string_lossy().into_owned()).unwrap_or_default();
     metadata.pid = u32::try_from(death.pid).ok();
     metadata.tid = u32::try_from(death.tid).ok();
-    metadata.reason = format!("{} at {:#x}", death.signal_name(), death.exception.address);
-    metadata.signal = Some(death.signal);
+    system::describe(death, &mut metadata);
     metadata.source = "supervisor".into();
     metadata.annotations = options.annotations.iter().cloned().collect();
     metadata
@@ -87,10 +88,8 @@ fn metadata(crashed: &Crashed<'_>, options: &DumpOptions) -> Metadata {
 fn tell(crashed: &Crashed<'_>, kept: &Result<PathBuf, Refusal>) {
     let death = crashed.death();
     let (name, pid, tid) = (crashed.name(), death.pid, death.tid);
-    let thread = if pid == tid { String::new() } else { format!(" in thread {tid}") };
-    let signal = death.signal_name();
-    let address = death.exception.address;
-    let crash = format!("{name} (process {pid}) is killed by {signal} at {address:#x}{thread}");
+    let thread = if system::is_in_first_thread(death) { String::new() } else { format!(" in thread {tid}") };
+    let crash = format!("{name} (process {pid}) is killed by {}{thread}", system::reason(death));
     match kept {
         Ok(path) => text::complain("minidump-writer", &format!("{crash}; dump: {}", path.display())),
         Err(refusal) => {
@@ -107,12 +106,6 @@ fn show_crash(path: &Path) {
     }
 }
 
-/// What a shell would make of the status.
-fn code(status: ExitStatus) -> u8 {
-    let code = status.code().or_else(|| Some(SIGNALLED + status.signal()?)).unwrap_or(i32::from(u8::MAX));
-    u8::try_from(code).unwrap_or(u8::MAX)
-}
-
 fn failure(error: &SuperviseError) -> Failure {
     let (code, way_out) = match error {
         SuperviseError::Start { source, .. } if source.kind() == io::ErrorKind::NotFound => {
@@ -124,17 +117,4 @@ fn failure(error: &SuperviseError) -> Failure {
         }
     };
     Failure::OfCommand { code, sentence: format!("{error}; {way_out}") }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_exit_code_is_that_of_a_shell() {
-        assert_eq!(code(ExitStatus::from_raw(0)), 0);
-        assert_eq!(code(ExitStatus::from_raw(3 << 8)), 3);
-        assert_eq!(code(ExitStatus::from_raw(11)), 139);
-        assert_eq!(code(ExitStatus::from_raw(0x8b)), 139);
-    }
 }

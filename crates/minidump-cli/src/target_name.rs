@@ -1,7 +1,6 @@
 //! The name of a dump file for which none was given.
 
 use minidump_writer::Pid;
-use std::fs;
 use std::path::PathBuf;
 
 /// Longest process name used, in characters. Linux keeps 15 bytes (proc(5), /proc/PID/comm).
@@ -9,8 +8,20 @@ const LONGEST_NAME: usize = 64;
 
 /// `NAME-PID.EXTENSION`, or `process-PID.EXTENSION` when the process has no usable name.
 pub fn default_path(pid: Pid, extension: &str) -> PathBuf {
-    let name = fs::read(format!("/proc/{pid}/comm")).unwrap_or_default();
-    PathBuf::from(file_name(&name, pid, extension))
+    PathBuf::from(file_name(&name_of(pid), pid, extension))
+}
+
+#[cfg(not(windows))]
+fn name_of(pid: Pid) -> Vec<u8> {
+    std::fs::read(format!("/proc/{pid}/comm")).unwrap_or_default()
+}
+
+/// That of the file of its program, without `.exe`.
+#[cfg(windows)]
+fn name_of(pid: Pid) -> Vec<u8> {
+    let program = u32::try_from(pid).ok().and_then(minidump_handler::supervisor::executable_of);
+    let name = program.as_deref().and_then(std::path::Path::file_stem);
+    name.map(|name| name.to_string_lossy().into_owned().into_bytes()).unwrap_or_default()
 }
 
 fn file_name(name: &[u8], pid: Pid, extension: &str) -> String {

@@ -11,7 +11,7 @@ impl Arguments {
         let complaint = match &self.command {
             Command::Dump(dump) => of_dump(dump),
             Command::Convert(convert) => of_convert(convert),
-            #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+            #[cfg(any(windows, all(target_os = "linux", target_arch = "x86_64")))]
             Command::Run(run) => of_contents(&run.contents, run.mode),
             #[cfg(any(target_os = "macos", all(target_os = "linux", target_arch = "x86_64")))]
             Command::Handler(handler) => of_contents(&handler.contents, handler.mode),
@@ -50,6 +50,10 @@ fn of_dump(dump: &DumpArguments) -> Option<String> {
         (
             memory.stacks_referring_to.is_some() && is_full,
             "--stacks-referring-to and --memory full contradict each other; full memory holds all stacks",
+        ),
+        (
+            memory.stacks_referring_to.is_some() && cfg!(windows),
+            "--stacks-referring-to looks the module up in /proc, and there is none on Windows; leave it out",
         ),
         (
             output.format == FormatName::MachoCore && cfg!(not(target_vendor = "apple")),

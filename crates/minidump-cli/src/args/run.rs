@@ -12,7 +12,11 @@ pub struct RunArguments {
     /// The command and its arguments, after `--`
     #[arg(last = true, required = true, value_name = "COMMAND")]
     pub command: Vec<OsString>,
-    /// Where dumps are kept [default: $XDG_STATE_HOME/minidump-writer or ~/.local/state/minidump-writer]
+    #[cfg_attr(
+        not(windows),
+        doc = "Where dumps are kept [default: $XDG_STATE_HOME/minidump-writer or ~/.local/state/minidump-writer]"
+    )]
+    #[cfg_attr(windows, doc = r"Where dumps are kept [default: %LOCALAPPDATA%\minidump-writer]")]
     #[arg(short, long, value_name = "DIR")]
     pub dir: Option<PathBuf>,
     /// Say nothing about crashes on standard error

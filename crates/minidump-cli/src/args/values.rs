@@ -6,22 +6,26 @@ use std::time::Duration;
 /// Longest deadline that makes sense, so that no sum of times overflows.
 const LONGEST_DEADLINE: Duration = Duration::from_secs(24 * 60 * 60);
 
+/// How one finds the id of a process, and those of its threads.
+const FIND_PROCESS: &str = if cfg!(windows) { "tasklist shows" } else { "ps or pgrep shows" };
+const FIND_PROGRAM: &str =
+    if cfg!(windows) { "tasklist shows those of all programs" } else { "pgrep NAME finds that of a program" };
+const FIND_THREADS: &str = if cfg!(windows) { "a debugger lists them" } else { "ps -T -p PID lists them" };
+
 pub fn parse_pid(text: &str) -> Result<Pid, String> {
     match text.parse::<i64>() {
-        Ok(0) => Err("0 is no process; give the id that ps or pgrep shows".into()),
-        Ok(number) if number < 0 => {
-            Err("a process id is positive; give the id that ps or pgrep shows".into())
-        }
+        Ok(0) => Err(format!("0 is no process; give the id that {FIND_PROCESS}")),
+        Ok(number) if number < 0 => Err(format!("a process id is positive; give the id that {FIND_PROCESS}")),
         Ok(number) => Pid::try_from(number).map_err(|_| "no process has so large an id".into()),
         Err(_) if is_digits(text) => Err("no process has so large an id".into()),
-        Err(_) => Err("a process id is a number; pgrep NAME finds that of a program".into()),
+        Err(_) => Err(format!("a process id is a number; {FIND_PROGRAM}")),
     }
 }
 
 pub fn parse_tid(text: &str) -> Result<u32, String> {
     match text.parse::<Pid>() {
         Ok(number) if number > 0 => Ok(number.unsigned_abs()),
-        _ => Err("a thread id is a positive number; ps -T -p PID lists them".into()),
+        _ => Err(format!("a thread id is a positive number; {FIND_THREADS}")),
     }
 }
 

@@ -13,7 +13,7 @@ mod other_stack;
 mod quiet;
 mod raw_dump;
 mod read;
-mod reason;
+pub mod reason;
 mod registers;
 mod render;
 mod symbols;
@@ -79,7 +79,10 @@ pub fn print(path: &Path, as_json: bool) -> Result<(), Failure> {
 }
 
 /// Why the process of the dump at `path` crashed, and the stack of the thread that did, for people.
-#[cfg_attr(not(all(target_os = "linux", target_arch = "x86_64")), expect(dead_code, reason = "of `run`"))]
+#[cfg_attr(
+    not(any(windows, all(target_os = "linux", target_arch = "x86_64"))),
+    expect(dead_code, reason = "of `run`")
+)]
 pub fn crash_of(path: &Path) -> Result<String, Failure> {
     Ok(render::render_crash(&read(path)?))
 }
