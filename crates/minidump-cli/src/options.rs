@@ -75,6 +75,11 @@ fn policy(arguments: &DumpArguments) -> Result<MemoryPolicy, Failure> {
 
 /// The range that stacks shall refer to: the module or mapping at `address`.
 fn referred(arguments: &DumpArguments, address: u64) -> Result<(u64, u64), Failure> {
+    if cfg!(windows) {
+        let sentence =
+            "--stacks-referring-to looks the module up in /proc, and there is none on Windows; leave it out";
+        return Err(Failure::Failed(sentence.into()));
+    }
     let pid = arguments.pid;
     let text = std::fs::read(format!("/proc/{pid}/maps")).unwrap_or_default();
     if text.is_empty() {

@@ -52,10 +52,6 @@ fn of_dump(dump: &DumpArguments) -> Option<String> {
             "--stacks-referring-to and --memory full contradict each other; full memory holds all stacks",
         ),
         (
-            memory.stacks_referring_to.is_some() && cfg!(windows),
-            "--stacks-referring-to looks the module up in /proc, and there is none on Windows; leave it out",
-        ),
-        (
             output.format == FormatName::MachoCore && cfg!(not(target_vendor = "apple")),
             "--format macho-core is for processes of macOS, and none runs here; use --format core or minidump",
         ),
