@@ -11,6 +11,7 @@ use minidump_writer::DumpOptions;
 use serde_json::{Value, json};
 use std::ffi::OsString;
 use std::fs::{self, File};
+use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -190,6 +191,27 @@ fn a_crash_of_a_child_is_told_and_the_command_goes_on() {
 fn a_program_does_not_notice_that_it_has_a_debugger() {
     let outcome = Outcome::of("look");
     assert_eq!((outcome.code, outcome.crashes), (0, vec![]));
+}
+
+/// The victim says when it runs, waits for the end of its standard input, and notes that it got so far.
+#[test]
+fn a_program_outlives_a_supervisor_that_is_killed() {
+    let place = tempfile::tempdir().unwrap();
+    let words = again("supervisor_process");
+    let mut command = Command::new(&words[0]);
+    command.args(&words[1..]).env(KIND, "outlive").env(PLACE, place.path());
+    let mut supervisor = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(supervisor.stdout.take().unwrap()).lines().map_while(Result::ok);
+    assert!(lines.any(|line| line == victim::READY));
+    let noted = place.path().join(victim::NOTED);
+    assert!(!noted.exists());
+    let input = supervisor.stdin.take().unwrap();
+    supervisor.kill().unwrap();
+    supervisor.wait().unwrap();
+    drop(input);
+    // To the end of the victim, which alone has the other end now.
+    lines.for_each(drop);
+    assert_eq!(fs::read(noted).unwrap(), b"still here");
 }
 
 #[test]

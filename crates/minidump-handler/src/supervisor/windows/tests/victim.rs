@@ -1,8 +1,10 @@
 //! The victim of a test.
 
-use super::{KIND, again};
+use super::{KIND, PLACE, again};
 use std::arch::asm;
 use std::hint::black_box;
+use std::io::Read as _;
+use std::path::PathBuf;
 use std::process::Command;
 use std::ptr::{null, without_provenance_mut};
 use std::sync::atomic::{AtomicPtr, Ordering};
@@ -15,6 +17,10 @@ use windows_sys::Win32::System::Memory::{
     MEM_COMMIT, MEM_RESERVE, PAGE_READONLY, PAGE_READWRITE, VirtualAlloc, VirtualProtect,
 };
 use windows_sys::Win32::System::Threading::ExitProcess;
+
+/// What a victim that outlives its supervisor says at first, and the file in which it notes that it did.
+pub const READY: &str = "the victim runs";
+pub const NOTED: &str = "outlived.txt";
 
 /// Ends as the environment says.
 #[test]
@@ -39,6 +45,7 @@ fn victim_process() {
         "parent" => parent(),
         "look" => look(),
         "text" => text(),
+        "outlive" => outlive(),
         other => panic!("{other}"),
     }
     panic!("{kind} was to end the process");
@@ -139,4 +146,13 @@ fn text() {
     }
     // SAFETY: a plain number.
     unsafe { ExitProcess(3) };
+}
+
+fn outlive() {
+    println!("\n{READY}");
+    let _ = std::io::stdin().read_to_end(&mut Vec::new());
+    let place = PathBuf::from(std::env::var_os(PLACE).unwrap());
+    std::fs::write(place.join(NOTED), b"still here").unwrap();
+    // SAFETY: a plain number.
+    unsafe { ExitProcess(0) };
 }
