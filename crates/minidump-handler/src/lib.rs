@@ -8,26 +8,38 @@
 //! - [`coredump_socket`]: serves the socket that the kernel sends cores to.
 //! - [`store`]: the folder in which dumps are kept, with what is known of each, within limits.
 //!
-//! The last is there everywhere, the supervisor on Linux on x86-64 and on Windows, the others on Linux on x86-64 only.
+//! The last is there everywhere; client, server and supervisor on Linux on x86-64 and on Windows; the others on Linux on
+//! x86-64 only.
 #![deny(unsafe_code)]
 #![warn(missing_docs)]
 
-#[cfg(all(feature = "client", any(target_os = "linux", target_os = "android"), target_arch = "x86_64"))]
+#[cfg(any(windows, all(any(target_os = "linux", target_os = "android"), target_arch = "x86_64")))]
+mod attachment;
+#[cfg(all(
+    feature = "client",
+    any(windows, all(any(target_os = "linux", target_os = "android"), target_arch = "x86_64"))
+))]
 pub mod client;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 pub mod coredump_socket;
+#[cfg(any(windows, test))]
+mod exception_code;
 #[cfg(any(target_os = "macos", all(test, target_os = "linux", target_arch = "x86_64")))]
 pub mod mach;
 #[cfg(any(
     target_os = "macos",
+    windows,
     all(any(target_os = "linux", target_os = "android"), target_arch = "x86_64")
 ))]
 #[cfg_attr(
-    any(target_os = "macos", not(feature = "client")),
-    expect(dead_code, unused_imports, reason = "the half of programs that ask, and what other systems need")
+    any(target_os = "macos", windows, not(feature = "client")),
+    allow(dead_code, unused_imports, reason = "the half of programs that ask, and what other systems need")
 )]
 mod protocol;
 #[cfg(all(any(target_os = "linux", target_os = "android"), target_arch = "x86_64"))]
+pub mod server;
+#[cfg(windows)]
+#[path = "server/windows/mod.rs"]
 pub mod server;
 #[cfg(all(any(target_os = "linux", target_os = "android"), target_arch = "x86_64"))]
 mod signals;
@@ -39,3 +51,5 @@ pub mod supervisor;
 pub mod supervisor;
 #[cfg(all(any(target_os = "linux", target_os = "android"), target_arch = "x86_64"))]
 mod wake;
+#[cfg(windows)]
+mod windows;

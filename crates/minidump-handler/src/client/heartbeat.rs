@@ -1,6 +1,6 @@
 //! Threads that tell that they are alive.
 
-use super::linux::{monitor::Shared, sys};
+use super::platform::{ThreadId, monitor::Shared, sys};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -15,7 +15,7 @@ pub struct Heartbeat {
 
 #[derive(Debug)]
 struct Beat {
-    thread: i32,
+    thread: ThreadId,
     timeout_ms: u64,
     /// When it was heard last; 0 while it is paused.
     last_ms: AtomicU64,
@@ -74,7 +74,7 @@ impl Beats {
     }
 
     /// Calls `report` with each thread that is overdue and has not been reported, and the reason.
-    pub fn overdue(&self, mut report: impl FnMut(i32, &str)) {
+    pub fn overdue(&self, mut report: impl FnMut(ThreadId, &str)) {
         let now = sys::now_ms();
         let late: Vec<_> =
             self.lock().iter().filter(|beat| beat.due().is_some_and(|due| due <= now)).cloned().collect();

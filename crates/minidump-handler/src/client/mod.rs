@@ -33,26 +33,27 @@
 
 mod builder;
 mod heartbeat;
+mod json;
+#[cfg(not(windows))]
 mod linux;
+#[cfg(windows)]
+mod windows;
+
+#[cfg(not(windows))]
+use linux as platform;
+#[cfg(windows)]
+use windows as platform;
 
 pub use builder::Builder;
 pub use heartbeat::Heartbeat;
-pub use linux::FirstChance;
 pub use minidump_record::{AnnotationError, MAX_ANNOTATIONS, MAX_KEY, MAX_VALUE};
+pub use platform::FirstChance;
 
-use crate::protocol::RequestKind;
-use crate::store::{Reserved, StoreError};
-use linux::fallback::Fallback;
-use linux::held::Held;
-use linux::monitor::Shared;
-use linux::state::{self, ANNOTATIONS, State};
-use linux::{sys, wish};
+use crate::store::StoreError;
+use platform::{ANNOTATIONS, Installed};
 use std::io;
-use std::mem::ManuallyDrop;
 use std::path::PathBuf;
-use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::thread::JoinHandle;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 /// Why a client could not be installed.
@@ -133,11 +134,7 @@ pub enum DumpError {
 /// [stopped](Client::stop): dropping this value changes nothing.
 #[derive(Debug)]
 pub struct Client {
-    state: &'static State,
-    shared: Arc<Shared>,
-    monitor: Option<JoinHandle<()>>,
-    /// Files for a dump of its own, which stay when this value goes.
-    reserved: ManuallyDrop<Option<Reserved>>,
+    installed: Installed,
 }
 
 /// One client is installed or stopped at a time.
@@ -174,43 +171,27 @@ impl Client {
     /// # Errors
     /// See [`DumpError`].
     pub fn dump_without_crashing(&self, reason: &str) -> Result<PathBuf, DumpError> {
-        wish::dump(self.state, RequestKind::Dump, sys::thread_id(), reason)
+        self.installed.dump(reason)
     }
 
     /// Has the handler dump this program, which goes on, when the calling thread does not call
     /// [`beat`](Heartbeat::beat) for `timeout`.
     #[must_use = "the heartbeat ends when it is dropped"]
     pub fn heartbeat(&self, timeout: Duration) -> Heartbeat {
-        heartbeat::Beats::add(&self.shared, timeout)
+        heartbeat::Beats::add(&self.installed.shared, timeout)
     }
 
     /// The process id of the handler, as this process sees it. `None` while none has said that it runs, and where it is
     /// out of sight, in another pid namespace.
     #[must_use]
     pub fn handler_pid(&self) -> Option<u32> {
-        u32::try_from(self.state.channel.handler.load(Ordering::Acquire)).ok().filter(|pid| *pid > 0)
+        self.installed.handler_pid()
     }
 
     /// Ends the protection: the signal handlers of before are back, where nobody has installed others since, and the
     /// handler ends when it has no other program to wait for.
     pub fn stop(self) {
         let _turn = turn();
-        self.state.previous.put_back();
-        #[cfg(target_os = "linux")]
-        linux::interpose::end();
-        state::clear();
-        self.shared.stop.store(true, Ordering::Release);
-        self.shared.wake();
-        if let Some(monitor) = self.monitor {
-            // It ends by itself; that it panicked is nothing to tell.
-            let _ = monitor.join();
-        }
-        let channel = &self.state.channel;
-        let [first, second] = &channel.reply;
-        [&channel.control, &channel.theirs, first, second].into_iter().for_each(Held::close);
-        let is_reserved = |fallback: &Fallback| fallback.give_up() && fallback.has_files();
-        if self.state.fallback.as_ref().is_some_and(is_reserved) {
-            drop(ManuallyDrop::into_inner(self.reserved));
-        }
+        self.installed.stop();
     }
 }

@@ -29,7 +29,7 @@ pub const CHALLENGE: usize = 16;
 pub const HANDLE_COUNT: usize = 5;
 /// Where in a mailbox the length of the message is, a u32, and where the message begins; the challenge is before both.
 pub const LENGTH_AT: usize = CHALLENGE;
-pub const MESSAGE_AT: usize = CHALLENGE + 8;
+pub const MESSAGE_AT: usize = LENGTH_AT + 8;
 /// Bytes of a mailbox.
 pub const MAILBOX_SIZE: usize = MESSAGE_AT + MOST_BYTES;
 
@@ -63,7 +63,7 @@ pub struct Registration {
 
 impl Registration {
     /// The message.
-    pub fn encode(&self) -> Vec<u8> {
+    pub fn encode(self) -> Vec<u8> {
         message(REGISTER, MAILBOX, &self.mailbox.to_le_bytes())
     }
 
@@ -185,12 +185,18 @@ impl Account {
                 self.annotations.push(annotation(bytes).ok_or(wrong)?);
             }
             tag::ATTACHMENT if self.attachments.len() < MOST_ATTACHMENTS => {
-                self.attachments.push(text(bytes))
+                self.attachments.push(text(bytes));
             }
             _ => {}
         }
         Ok(())
     }
+}
+
+/// The length of the message that lies in a mailbox which begins with `head`, in bytes.
+pub fn length_of_mail(head: &[u8; MESSAGE_AT]) -> Result<usize, Malformed> {
+    let length = usize::try_from(number(head, LENGTH_AT, 4)).unwrap_or(usize::MAX);
+    if length <= MOST_BYTES { Ok(length) } else { Err(Malformed::Length) }
 }
 
 /// A message of one field.

@@ -2,46 +2,12 @@
 #![expect(unsafe_code, reason = "the file system's view of a thread's user")]
 
 use super::socket::{Sender, name_of};
+use crate::attachment::{Attachment, FIRST_STREAM, MOST_OF_ALL, MOST_OF_ONE, end_of};
 use minidump_writer::snapshot::{SoftError, Stage};
-use minidump_writer::{MDRawDirectory, MemoryWriter, SectionWriter};
 use std::fs::{File, OpenOptions};
-use std::io::{self, Read as _};
+use std::io;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
-
-/// Stream type of the first attachment; the others follow. `docs/minidump-format.md` has the layout.
-pub const FIRST_STREAM: u32 = 0x4d44_0100;
-/// What is kept of one file, its end, and of all, in bytes.
-const MOST_OF_ONE: u64 = 1 << 20;
-const MOST_OF_ALL: u64 = 8 << 20;
-
-/// A file's name and contents, as a stream.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Attachment {
-    stream: u32,
-    name: String,
-    contents: Vec<u8>,
-}
-
-impl SectionWriter for Attachment {
-    fn write_section(
-        &self,
-        buffer: &mut MemoryWriter,
-    ) -> Result<MDRawDirectory, minidump_writer::formats::minidump::FormatError> {
-        let name = self.name.as_bytes();
-        let length = u32::try_from(name.len()).unwrap_or(u32::MAX).to_le_bytes();
-        let mut bytes = length.to_vec();
-        bytes.extend_from_slice(name);
-        bytes.resize(bytes.len().next_multiple_of(8), 0);
-        bytes.extend_from_slice(&self.contents);
-        let location = buffer.write_bytes(&bytes)?;
-        Ok(MDRawDirectory { stream_type: self.stream, location })
-    }
-
-    fn section_type(&self) -> u32 {
-        self.stream
-    }
-}
 
 /// Reads the files that the sender may read. Why others cannot be kept is noted in `errors`.
 pub fn read<'p>(
@@ -79,15 +45,6 @@ fn open(path: &Path) -> io::Result<File> {
     } else {
         Err(io::Error::new(io::ErrorKind::InvalidInput, "it is no regular file"))
     }
-}
-
-/// The last `most` bytes: of a log, the end matters.
-fn end_of(mut file: File, most: u64) -> io::Result<Vec<u8>> {
-    let length = file.metadata()?.len();
-    io::Seek::seek(&mut file, io::SeekFrom::Start(length.saturating_sub(most)))?;
-    let mut contents = Vec::new();
-    file.take(most).read_to_end(&mut contents)?;
-    Ok(contents)
 }
 
 /// Calls `open` with no more rights over files than the sender has. Where this thread cannot take that user's place, it has no

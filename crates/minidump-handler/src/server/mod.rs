@@ -27,7 +27,7 @@ mod jobs;
 mod peer;
 mod socket;
 
-pub use attachments::FIRST_STREAM as FIRST_ATTACHMENT_STREAM;
+pub use crate::attachment::FIRST_STREAM as FIRST_ATTACHMENT_STREAM;
 #[cfg(feature = "client")]
 pub(crate) use socket::connect;
 pub(crate) use socket::receive;

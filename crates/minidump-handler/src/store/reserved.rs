@@ -26,6 +26,8 @@ pub struct Reserved {
     /// The directory `pending`, into which they are to be moved: the metadata first.
     pub pending: File,
     paths: [PathBuf; 2],
+    /// Where they are to be moved.
+    targets: [PathBuf; 2],
 }
 
 impl Store {
@@ -57,11 +59,19 @@ impl Store {
             new,
             pending,
             paths: [path, metadata_path],
+            targets: [self.layout.dump(Place::Pending, &id), self.layout.metadata(Place::Pending, &id)],
         })
     }
 }
 
 impl Reserved {
+    /// The paths of the files and where they are to be moved, for systems where that takes paths: the metadata first.
+    #[must_use]
+    pub fn moves(&self) -> [(PathBuf, PathBuf); 2] {
+        let ([dump, metadata], [to_dump, to_metadata]) = (self.paths.clone(), self.targets.clone());
+        [(metadata, to_metadata), (dump, to_dump)]
+    }
+
     /// Removes the files.
     pub fn discard(&self) {
         for path in &self.paths {

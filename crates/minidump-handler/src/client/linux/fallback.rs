@@ -6,6 +6,7 @@ use super::message::Signal;
 use super::region::Region;
 use super::state::METADATA;
 use super::sys;
+use crate::client::json::{Json, known};
 use crate::store::{Id, Metadata, Reserved};
 use libc::{c_int, pid_t};
 use minidump_record::{Annotations, Context, Crash, MEMORY_SIZE, Recorder};
@@ -180,7 +181,7 @@ impl Fallback {
         is_whole: bool,
     ) {
         let Some(scratch) = METADATA.take() else { return };
-        let mut json = Json { bytes: scratch, length: 0, whole: true };
+        let mut json = Json::new(scratch);
         json.raw(std::str::from_utf8(self.known).unwrap_or("{\"version\":1"));
         let name = signal_name(signal.number);
         let _ = write!(
@@ -191,20 +192,9 @@ impl Fallback {
             !is_whole,
             signal.address(),
         );
-        let mut is_first = true;
-        annotations.for_each(|key, value| {
-            if let (Ok(key), Ok(value)) = (std::str::from_utf8(key), std::str::from_utf8(value)) {
-                json.raw(if is_first { "\"" } else { ",\"" });
-                json.escaped(key);
-                json.raw("\":\"");
-                json.escaped(value);
-                json.raw("\"");
-                is_first = false;
-            }
-        });
+        json.annotations(annotations);
         json.raw("}}\n");
-        let text = json.bytes.get(..json.length).unwrap_or(&[]);
-        if json.whole {
+        if let Some(text) = json.finish() {
             // SAFETY: the text's own length; a descriptor that is none is refused.
             unsafe {
                 let written = libc::pwrite(files.metadata, text.as_ptr().cast(), text.len(), 0);
@@ -244,56 +234,4 @@ fn name_of_now([dump, metadata]: &mut [Name; 2], pid: pid_t) -> Option<()> {
 /// The name of a signal that is hooked.
 fn signal_name(signal: i32) -> &'static str {
     crate::signals::CORE.iter().find(|(number, _)| *number == signal).map_or("a signal", |(_, name)| name)
-}
-
-/// The metadata as JSON, without its last brace and without what is only known at the crash.
-fn known(metadata: &Metadata) -> String {
-    let mut value = serde_json::to_value(metadata).unwrap_or_default();
-    if let Some(fields) = value.as_object_mut() {
-        for late in ["when_us", "pid", "tid", "signal", "partial", "reason", "annotations"] {
-            fields.remove(late);
-        }
-    }
-    let text = value.to_string();
-    text.strip_suffix('}').unwrap_or("{\"version\":1").to_owned()
-}
-
-/// JSON in memory that was set aside.
-struct Json<'b> {
-    bytes: &'b mut [u8],
-    length: usize,
-    whole: bool,
-}
-
-impl Json<'_> {
-    fn raw(&mut self, text: &str) {
-        let end = self.length.saturating_add(text.len());
-        match self.bytes.get_mut(self.length..end) {
-            Some(room) => {
-                room.iter_mut().zip(text.as_bytes()).for_each(|(to, from)| *to = *from);
-                self.length = end;
-            }
-            None => self.whole = false,
-        }
-    }
-
-    fn escaped(&mut self, text: &str) {
-        for character in text.chars() {
-            match character {
-                '"' => self.raw("\\\""),
-                '\\' => self.raw("\\\\"),
-                '\0'..='\u{1f}' => {
-                    let _ = write!(self, "\\u{:04x}", u32::from(character));
-                }
-                _ => self.raw(character.encode_utf8(&mut [0; 4])),
-            }
-        }
-    }
-}
-
-impl std::fmt::Write for Json<'_> {
-    fn write_str(&mut self, text: &str) -> std::fmt::Result {
-        self.raw(text);
-        Ok(())
-    }
 }

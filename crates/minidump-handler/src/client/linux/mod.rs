@@ -5,6 +5,7 @@ pub mod exchange;
 pub mod fallback;
 pub mod forks;
 pub mod held;
+pub mod install;
 #[cfg(target_os = "linux")]
 pub mod interpose;
 pub mod message;
@@ -17,6 +18,12 @@ pub mod state;
 pub mod sys;
 pub mod turn;
 pub mod wish;
+
+pub use install::{Installed, install, is_installed};
+pub use state::ANNOTATIONS;
+
+/// Id of a thread.
+pub type ThreadId = libc::pid_t;
 
 /// Asked first, with the signal and the two other arguments of a signal handler (sigaction(2)). It runs in that handler,
 /// so it may call async-signal-safe functions only. Whether it has dealt with the signal, so that the program goes on.

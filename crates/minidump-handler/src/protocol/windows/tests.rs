@@ -76,6 +76,18 @@ fn a_wish_has_no_exception_whatever_it_says() {
 }
 
 #[test]
+fn a_mailbox_holds_no_message_longer_than_itself() {
+    let head = |length: u32| {
+        let mut head = [0xff; MESSAGE_AT];
+        head[LENGTH_AT..LENGTH_AT + 4].copy_from_slice(&length.to_le_bytes());
+        length_of_mail(&head)
+    };
+    assert_eq!((head(0), head(98_304)), (Ok(0), Ok(MOST_BYTES)));
+    assert_eq!((head(98_305), head(u32::MAX)), (Err(Malformed::Length), Err(Malformed::Length)));
+    assert_eq!(MAILBOX_SIZE, 24 + 98_304);
+}
+
+#[test]
 fn handles_of_another_number_are_refused() {
     for count in [0, HANDLE_COUNT - 1, HANDLE_COUNT + 1] {
         let bytes = message(REGISTERED, HANDLES, &vec![4; count * 8]);
