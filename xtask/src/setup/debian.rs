@@ -6,8 +6,6 @@ use std::{fs, path::Path, process::Command};
 
 /// The release whose packages the tests are made with.
 const RELEASE: &str = "bookworm";
-/// Where packages come from when the system does not tell.
-const MIRROR: &str = "http://deb.debian.org/debian";
 /// The keys of Debian's archive, and the package that brings them.
 const KEYS: (&str, &str) = ("/usr/share/keyrings/debian-archive-keyring.gpg", "debian-archive-keyring");
 
@@ -24,17 +22,16 @@ pub fn i386(root: &Path, packages: &[&str]) -> Outcome {
     let mut command = shell::program("debootstrap");
     command.args(["--arch=i386", "--variant=minbase", "--force-check-gpg"]);
     command.arg(format!("--keyring={}", KEYS.0)).arg(format!("--include={}", packages.join(",")));
-    shell::run(command.arg(RELEASE).arg(&unfinished).arg(mirror()))?;
+    shell::run(command.arg(RELEASE).arg(&unfinished).args(mirror()))?;
     fs::rename(&unfinished, root).doing(root.display())
 }
 
-/// The mirror that the system's own packages of that release come from.
-fn mirror() -> String {
+/// The mirror that the system's own packages of that release come from. Without one, debootstrap has its own.
+fn mirror() -> Option<String> {
     let policy = shell::answer(Command::new("apt-cache").arg("policy")).unwrap_or_default();
-    let source = policy.lines().find_map(|line| {
+    policy.lines().find_map(|line| {
         let mut words = line.split_whitespace().skip(1);
         let (address, suite) = (words.next()?, words.next()?);
         (suite == format!("{RELEASE}/main")).then(|| address.to_owned())
-    });
-    source.unwrap_or_else(|| MIRROR.to_owned())
+    })
 }
