@@ -13,16 +13,16 @@ use std::{fs, path::Path};
 pub fn ready() -> Outcome<Wine> {
     let root = places::root().join(places::tools()).join("i386");
     // The file is the last thing that is made.
-    let runner = root.join("run");
+    let runner = root.join("wine-below");
     if !runner.is_file() {
         setup::debian_i386(&root)?;
-        write_runner(&root, "wineserver", "/usr/bin/wineserver")?;
-        write_runner(&root, "run", "/usr/bin/wine")?;
+        write_runner(&root, "wineserver-below", "/usr/bin/wineserver")?;
+        write_runner(&root, "wine-below", "/usr/bin/wine")?;
     }
     if shell::answer(shell::program(&runner).arg("--version").current_dir(&root)).is_none() {
         return Err("programs of 32 bits, or private mounts, are not allowed here".into());
     }
-    Wine::below(&root, runner, root.join("wineserver"))
+    Wine::below(&root, runner, root.join("wineserver-below"))
 }
 
 /// Writes a script that runs `program` below `root`, in the folder that it is started in.

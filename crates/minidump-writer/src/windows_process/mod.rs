@@ -90,6 +90,23 @@ pub struct LoaderFacts {
     pub executable: Option<Vec<u8>>,
     /// Command line.
     pub command_line: Option<String>,
+    /// Where it lies: address and size in bytes.
+    pub command_line_at: Option<(u64, u64)>,
+}
+
+impl LoaderFacts {
+    /// The structures without the command line where that is not wanted, and with the environment where it is.
+    #[must_use]
+    pub fn structures_with(&self, command_line: bool, environment: bool) -> Vec<(u64, u64)> {
+        let mut structures = self.structures.clone();
+        if let Some(place) = self.command_line_at.filter(|_| !command_line) {
+            structures = parameters::without(structures, place);
+        }
+        let blocks =
+            [&self.environment, &self.native_environment].into_iter().flatten().filter(|_| environment);
+        structures.extend(blocks.map(|block| (block.address, block.text.len() as u64 * 2)));
+        structures
+    }
 }
 
 /// Reads the process' own structures. What is broken in them becomes soft errors, of which there are not more than a few
@@ -112,6 +129,7 @@ pub fn examine(process: &ProcessView<'_>, soft_errors: &mut Vec<SoftError>) -> L
         native_environment: blocks.native_environment,
         executable: parameters.image_path.map(String::into_bytes),
         command_line: parameters.command_line,
+        command_line_at: parameters.command_line_at,
     };
     hand_over(errors, soft_errors);
     facts

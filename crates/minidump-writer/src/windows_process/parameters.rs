@@ -20,6 +20,8 @@ pub struct Parameters {
     pub image_path: Option<String>,
     /// `CommandLine`.
     pub command_line: Option<String>,
+    /// Where it lies: address and size in bytes.
+    pub command_line_at: Option<(u64, u64)>,
     /// `Environment`.
     pub environment: Option<EnvironmentBlock>,
 }
@@ -46,8 +48,10 @@ pub fn read(
     };
     let image_path = string(layout.image_path, "the path of the executable");
     let command_line = string(layout.command_line, "the command line");
+    let place = moved(fields.unicode_string(layout.command_line), offset);
+    let command_line_at = command_line.is_some().then(|| (place.address, place.length.into()));
     let environment = environment(reader, &fields, offset, soft_errors);
-    Parameters { image_path, command_line, environment }
+    Parameters { image_path, command_line, command_line_at, environment }
 }
 
 /// `string` with its address counted from `offset`, unless it has none.
@@ -126,8 +130,13 @@ fn end_of(units: &[u16], from: usize) -> Option<usize> {
 /// `ranges` without what lies in the environment, so that its bytes come into a dump only where somebody asks for them.
 #[must_use]
 pub fn without_environment(ranges: Vec<(u64, u64)>, block: &EnvironmentBlock) -> Vec<(u64, u64)> {
-    let start = block.address;
-    let end = start.saturating_add(block.text.len() as u64 * 2);
+    without(ranges, (block.address, block.text.len() as u64 * 2))
+}
+
+/// `ranges` without what lies in `(start, size)`.
+#[must_use]
+pub fn without(ranges: Vec<(u64, u64)>, (start, size): (u64, u64)) -> Vec<(u64, u64)> {
+    let end = start.saturating_add(size);
     let mut kept = Vec::with_capacity(ranges.len());
     for (address, size) in ranges {
         let last = address.saturating_add(size);

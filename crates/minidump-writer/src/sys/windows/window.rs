@@ -14,6 +14,7 @@ use super::threads::{ThreadHandle, Threads};
 use super::{images, regions, stacks, times};
 use crate::snapshot::{CpuState, MemoryMode, MemoryPlan, Snapshot, SoftError, Stage, Thread, WindowsFacts};
 use crate::{DumpOptions, Error};
+use minidump_common::format::MINIDUMP_STREAM_TYPE;
 use std::collections::HashMap;
 use std::io;
 use std::sync::Arc;
@@ -54,7 +55,7 @@ impl Window {
         let (hold, mut threads) = hold(target, holder, start + options.deadline, &mut errors)?;
         snapshot.captured_at_us = times::now_us();
         let registers = readers.read(threads.list(), target.is_wow64, start + options.deadline);
-        let memory = read_map(target, before, &mut threads, &mut snapshot);
+        let memory = read_map(target, before, &mut threads, &mut snapshot, options);
         let native;
         (snapshot.threads, native) = with_registers(threads.list(), registers, &mut errors);
         take_crash(&mut snapshot, options.crash.as_ref(), &mut errors);
@@ -114,6 +115,7 @@ fn read_map(
     before: &mut Before,
     threads: &mut Threads,
     snapshot: &mut Snapshot,
+    options: &DumpOptions,
 ) -> ProcessMemory {
     let address_space = regions::query(target.handle());
     snapshot.regions = regions::mapped(&address_space);
@@ -134,7 +136,10 @@ fn read_map(
             tebs: &tebs,
         });
     }
-    let structures = before.images.facts.structures.clone();
+    let wants = |stream: MINIDUMP_STREAM_TYPE| !options.omit.contains(&stream.into());
+    let environment = options.keep_environ && wants(MINIDUMP_STREAM_TYPE::LinuxEnviron);
+    let facts = &before.images.facts;
+    let structures = facts.structures_with(wants(MINIDUMP_STREAM_TYPE::LinuxCmdLine), environment);
     snapshot.windows = Some(WindowsFacts { regions: address_space, structures, ..before.machine.clone() });
     memory
 }

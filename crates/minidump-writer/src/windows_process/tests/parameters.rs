@@ -114,3 +114,25 @@ fn what_lies_in_the_environment_is_taken_out_of_ranges() {
     assert_eq!(without_environment(ranges, &block), expected);
     assert_eq!(units(&[1, 2, 3]), [0x0201]);
 }
+
+#[test]
+fn the_command_line_and_the_environment_are_among_the_structures_as_asked_for() {
+    for pointer_size in BOTH {
+        let facts = World::new(pointer_size).examine().0;
+        let holds = |structures: &[(u64, u64)], (start, size): (u64, u64)| {
+            let covered =
+                |at| structures.iter().any(|(address, size)| (*address..address + size).contains(&at));
+            let count = (start..start + size).filter(|at| covered(*at)).count() as u64;
+            assert!(count == 0 || count == size, "{count} of {size} bytes");
+            count > 0
+        };
+        let command_line = facts.command_line_at.unwrap();
+        assert_eq!(command_line, (PARAMETERS + 0x480, 2 * 30));
+        let environment = (ENVIRONMENT, facts.environment.as_ref().unwrap().text.len() as u64 * 2);
+        for (line, environ) in [(false, false), (false, true), (true, false), (true, true)] {
+            let structures = facts.structures_with(line, environ);
+            assert_eq!(holds(&structures, command_line), line);
+            assert_eq!(holds(&structures, environment), environ);
+        }
+    }
+}
