@@ -1,11 +1,11 @@
 //! The client and the handler of Windows in processes of their own: programs that crash in chosen ways, and what their
 //! dumps hold.
 
-#[cfg(windows)]
+#[cfg(all(windows, target_arch = "x86_64"))]
 #[path = "windows/mod.rs"]
 mod windows;
 
 fn main() {
-    #[cfg(windows)]
+    #[cfg(all(windows, target_arch = "x86_64"))]
     windows::main();
 }

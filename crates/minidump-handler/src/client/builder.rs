@@ -100,7 +100,8 @@ impl Builder {
 
     /// Whether threads that are there already get alternative signal stacks, for which each receives a real-time signal
     /// once (system calls that never restart return EINTR). Default true. Without such a stack, a crash in a thread whose
-    /// stack has overflowed is nobody's but the supervisor's.
+    /// stack has overflowed is nobody's but the supervisor's. On Windows this changes nothing: a thread gets room for that by
+    /// itself alone (`Client::reserve_stack`).
     pub fn present_threads(mut self, wanted: bool) -> Self {
         self.present_threads = wanted;
         self

@@ -27,6 +27,10 @@
 //! With the client linked in, pthread_create is this crate's, which gives each thread an alternative signal stack of
 //! 64 KiB, of which only what is used is ever there.
 //!
+//! On Windows the hooks are the filter of unhandled exceptions and the C library's handlers of invalid parameters, pure virtual
+//! calls and `abort`; a thread that was made ahead tells the handler, which has this process open already, and without
+//! one has dbghelp write the dump. The guide (`docs/handler.md`) has the differences.
+//!
 //! What escapes it: SIGKILL; a fault while its signal is blocked; code that puts its own handlers in the place of these;
 //! a thread that ran before the client was installed with all signals blocked and overflows its stack. The supervisor
 //! (`minidump-writer run`) catches all but the first.
@@ -186,6 +190,13 @@ impl Client {
     #[must_use]
     pub fn handler_pid(&self) -> Option<u32> {
         self.installed.handler_pid()
+    }
+
+    /// Sets room aside on the stack of the calling thread for the handling of its overflow. Threads that begin while a client is
+    /// installed have it already, and so has the one that installed it. Whether there is room now.
+    #[cfg(windows)]
+    pub fn reserve_stack() -> bool {
+        windows::stack::reserve()
     }
 
     /// Ends the protection: the signal handlers of before are back, where nobody has installed others since, and the

@@ -5,13 +5,13 @@ use super::dump::{self, Dump};
 use minidump_handler::store::{Limits, Store, Stored};
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::PathBuf;
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 
 const ACCESS_VIOLATION: u32 = 0xc000_0005;
 const STACK_OVERFLOW: u32 = 0xc000_00fd;
 const FATAL_APP_EXIT: u32 = 0x4000_0015;
 
-const CASES: [(&str, fn()); 12] = [
+const CASES: [(&str, fn()); 14] = [
     ("a_worker_that_writes_wrong_is_dumped_with_its_registers", access),
     ("a_stack_that_is_nearly_used_up_is_enough", deep),
     ("a_stack_that_overflows_is_dumped", overflow),
@@ -24,6 +24,8 @@ const CASES: [(&str, fn()); 12] = [
     ("a_thread_that_gives_no_sign_of_life_is_dumped", hang),
     ("a_client_that_was_stopped_leaves_nothing", stopped),
     ("a_handler_that_runs_already_serves_many_and_outlives_them", service),
+    ("a_program_finds_the_handler_that_comes_after_one_that_died", restarted),
+    ("programs_that_die_while_they_are_dumped_are_no_hindrance", killed),
 ];
 
 /// Runs those whose names hold the argument that is no option; all without one.
@@ -256,17 +258,41 @@ fn stopped() {
     assert_eq!(std::fs::read_dir(scene.directory().join("new")).unwrap().count(), 0);
 }
 
+/// A handler that has a pipe of its own, in another process.
+struct Service {
+    process: Child,
+    pipe: String,
+}
+
+impl Service {
+    fn start(scene: &Scene, pipe: &str) -> Self {
+        let mut process = Command::new(std::env::current_exe().unwrap());
+        process.args(["listen", pipe]).arg(scene.directory()).stdout(Stdio::piped());
+        let mut process = process.spawn().unwrap();
+        let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
+        assert_eq!(lines.next().unwrap().unwrap(), "listening");
+        // Nobody reads the rest; a pipe that is closed would be an error to the handler.
+        std::thread::spawn(move || lines.for_each(drop));
+        Self { process, pipe: pipe.to_owned() }
+    }
+
+    fn end(mut self) {
+        assert_eq!(self.process.try_wait().unwrap(), None, "it serves on");
+        self.process.kill().unwrap();
+        self.process.wait().unwrap();
+    }
+}
+
+fn pipe_of(case: &str) -> String {
+    format!("minidump-handler-test-{case}-{}", std::process::id())
+}
+
 fn service() {
     let scene = Scene::new();
-    let pipe = format!("minidump-handler-test-{}", std::process::id());
-    let mut server = Command::new(std::env::current_exe().unwrap());
-    server.args(["listen", &pipe]).arg(scene.directory()).stdout(Stdio::piped());
-    let mut server = server.spawn().unwrap();
-    let mut lines = BufReader::new(server.stdout.take().unwrap()).lines();
-    assert_eq!(lines.next().unwrap().unwrap(), "listening");
+    let service = Service::start(&scene, &pipe_of("service"));
     let crashers: Vec<_> = (0..4)
         .map(|_| {
-            let mut crasher = scene.crasher("access", &pipe);
+            let mut crasher = scene.crasher("access", &service.pipe);
             crasher.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap()
         })
         .collect();
@@ -287,7 +313,47 @@ fn service() {
     expected.sort_unstable();
     seen.sort_unstable();
     assert_eq!(seen, expected);
-    assert_eq!(server.try_wait().unwrap(), None, "it serves on");
-    server.kill().unwrap();
-    server.wait().unwrap();
+    service.end();
+}
+
+fn restarted() {
+    let scene = Scene::new();
+    let pipe = pipe_of("restarted");
+    let mut first = Service::start(&scene, &pipe);
+    // The program kills the handler, and crashes when it has found another.
+    let mut crasher = scene.crasher("revived", &pipe);
+    let crasher = crasher.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    first.process.wait().unwrap();
+    let second = Service::start(&scene, &pipe);
+    let Output { status, stdout, .. } = crasher.wait_with_output().unwrap();
+    let status = status.code().unwrap().cast_unsigned();
+    assert_eq!(status, ACCESS_VIOLATION);
+    let said = String::from_utf8_lossy(&stdout).into_owned();
+    let crashed = Crashed { status, said, complained: String::new() };
+    assert_wrote_wrong(&assert_crash(&scene, &crashed, ACCESS_VIOLATION));
+    second.end();
+}
+
+fn killed() {
+    let scene = Scene::new();
+    let service = Service::start(&scene, &pipe_of("killed"));
+    for _ in 0..6 {
+        let mut crasher = scene.crasher("access", &service.pipe);
+        let mut crasher = crasher.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(crasher.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        // It is about to crash, or is being dumped.
+        crasher.kill().unwrap();
+        crasher.wait().unwrap();
+    }
+    for stored in scene.store().pending().unwrap() {
+        scene.store().remove(&stored.id).unwrap();
+    }
+    let crashed = scene.crash("raise", &service.pipe);
+    assert_eq!(crashed.status, 0xe123_4567, "{crashed:?}");
+    let stored = scene.store().pending().unwrap();
+    let whose = |stored: &Stored| stored.metadata.reason.starts_with("exception 0xe1234567 at");
+    let dump = dump::read(&stored.iter().find(|stored| whose(stored)).unwrap().dump);
+    assert_eq!((dump.code, dump.thread), (0xe123_4567, crashed.thread()));
+    service.end();
 }
