@@ -2,7 +2,7 @@
 
 mod check;
 mod core_handler;
-#[cfg(any(target_os = "macos", all(target_os = "linux", target_arch = "x86_64")))]
+#[cfg(any(target_os = "macos", windows, all(target_os = "linux", target_arch = "x86_64")))]
 mod handler;
 mod plain_dump;
 #[cfg(any(windows, all(target_os = "linux", target_arch = "x86_64")))]
@@ -13,7 +13,7 @@ use crate::destination::is_dash;
 use crate::stream_names;
 use clap::{Args, FromArgMatches as _, Parser, Subcommand, ValueEnum};
 pub use core_handler::CoreHandlerArguments;
-#[cfg(any(target_os = "macos", all(target_os = "linux", target_arch = "x86_64")))]
+#[cfg(any(target_os = "macos", windows, all(target_os = "linux", target_arch = "x86_64")))]
 pub use handler::HandlerArguments;
 use minidump_writer::snapshot::MemoryMode;
 use minidump_writer::{Format, Pid};
@@ -45,7 +45,7 @@ pub enum Command {
     #[cfg(any(windows, all(target_os = "linux", target_arch = "x86_64")))]
     Run(Box<RunArguments>),
     /// Dump the programs that ask for it when they crash: the other side of the client library
-    #[cfg(any(target_os = "macos", all(target_os = "linux", target_arch = "x86_64")))]
+    #[cfg(any(target_os = "macos", windows, all(target_os = "linux", target_arch = "x86_64")))]
     Handler(Box<HandlerArguments>),
     /// Show what a dump holds: why it was taken, threads with their stacks, modules
     Show(ShowArguments),

@@ -16,6 +16,9 @@ mod handler;
 #[cfg(target_os = "macos")]
 #[path = "handler_macos.rs"]
 mod handler;
+#[cfg(windows)]
+#[path = "handler_windows.rs"]
+mod handler;
 mod options;
 mod packing;
 mod proc_maps;
@@ -44,7 +47,7 @@ fn main() -> ExitCode {
         Command::Dump(arguments) => dump::run(&arguments).map(done),
         #[cfg(any(windows, all(target_os = "linux", target_arch = "x86_64")))]
         Command::Run(arguments) => run::run(&arguments),
-        #[cfg(any(target_os = "macos", all(target_os = "linux", target_arch = "x86_64")))]
+        #[cfg(any(target_os = "macos", windows, all(target_os = "linux", target_arch = "x86_64")))]
         Command::Handler(arguments) => handler::run(&arguments).map(done),
         Command::Show(arguments) => show::run(&arguments).map(done),
         Command::Convert(arguments) => convert::run(&arguments).map(done),

@@ -30,7 +30,7 @@ pub fn of_run(arguments: &crate::args::RunArguments) -> DumpOptions {
 }
 
 /// The options of the dumps of programs that ask for them.
-#[cfg(any(target_os = "macos", all(target_os = "linux", target_arch = "x86_64")))]
+#[cfg(any(target_os = "macos", windows, all(target_os = "linux", target_arch = "x86_64")))]
 pub fn of_handler(arguments: &crate::args::HandlerArguments) -> DumpOptions {
     of_crash(arguments.mode, arguments.size_limit, &arguments.contents)
 }

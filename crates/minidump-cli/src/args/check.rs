@@ -13,7 +13,7 @@ impl Arguments {
             Command::Convert(convert) => of_convert(convert),
             #[cfg(any(windows, all(target_os = "linux", target_arch = "x86_64")))]
             Command::Run(run) => of_contents(&run.contents, run.mode),
-            #[cfg(any(target_os = "macos", all(target_os = "linux", target_arch = "x86_64")))]
+            #[cfg(any(target_os = "macos", windows, all(target_os = "linux", target_arch = "x86_64")))]
             Command::Handler(handler) => of_contents(&handler.contents, handler.mode),
             Command::Show(_) | Command::CoreHandler(_) => None,
         };

@@ -11,7 +11,8 @@ use std::time::Duration;
 #[derive(Debug, Args)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a switch of the command line")]
 pub struct HandlerArguments {
-    /// Where programs connect to; the socket is made
+    #[cfg_attr(not(windows), doc = "Where programs connect to; the socket is made")]
+    #[cfg_attr(windows, doc = r"The pipe that programs connect to, NAME or \\.\pipe\NAME; it is made")]
     #[arg(long, value_name = "PATH", required_unless_present = "client", conflicts_with = "client")]
     pub socket: Option<PathBuf>,
     /// With --socket: let programs of other users connect, too
@@ -20,7 +21,11 @@ pub struct HandlerArguments {
     /// Serve the program that starts this one, over the standard input; clients do so
     #[arg(long)]
     pub client: bool,
-    /// Where dumps are kept [default: $XDG_STATE_HOME/minidump-writer or ~/.local/state/minidump-writer]
+    #[cfg_attr(
+        not(windows),
+        doc = "Where dumps are kept [default: $XDG_STATE_HOME/minidump-writer or ~/.local/state/minidump-writer]"
+    )]
+    #[cfg_attr(windows, doc = r"Where dumps are kept [default: %LOCALAPPDATA%\minidump-writer]")]
     #[arg(short, long, value_name = "DIR")]
     pub dir: Option<PathBuf>,
     /// Say nothing about dumps on standard error
