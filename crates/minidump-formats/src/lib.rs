@@ -13,5 +13,7 @@
 
 pub mod apple_record;
 pub mod elf_core;
+mod json;
 pub mod macho_core;
 pub mod minidump;
+mod soft_errors;

@@ -21,6 +21,27 @@ pub enum Stage {
     Format,
 }
 
+impl Stage {
+    /// The name that it has in the serialised form.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::StopThread => "stop_thread",
+            Self::Registers => "registers",
+            Self::ThreadFacts => "thread_facts",
+            Self::MemoryMap => "memory_map",
+            Self::Memory => "memory",
+            Self::Module => "module",
+            Self::Loader => "loader",
+            Self::ProcFile => "proc_file",
+            Self::Handles => "handles",
+            Self::System => "system",
+            Self::Target => "target",
+            Self::Format => "format",
+        }
+    }
+}
+
 /// Something that could not be captured: what, where, why. It never fails the dump; it is written into it.
 ///
 /// `errno`, `thread` and `address` are left out of the serialised form when unknown.

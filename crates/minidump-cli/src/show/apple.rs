@@ -100,7 +100,8 @@ fn restored(dump: &RawDump, threads: &MinidumpThreadList, warnings: &mut Vec<Str
     snapshot.apple = Some(AppleFacts::default());
     snapshot.threads = threads.threads.iter().map(|thread| Thread::new(thread.raw.thread_id)).collect();
     let Ok(bytes) = dump.get_raw_stream(APPLE_FACTS_STREAM) else { return snapshot };
-    match Some(bytes).filter(|bytes| bytes.len() <= LONGEST_OWN).and_then(AppleRecord::decode) {
+    let decode = |bytes: &[u8]| AppleRecord::decode(bytes, |json| serde_json::from_slice(json).ok());
+    match Some(bytes).filter(|bytes| bytes.len() <= LONGEST_OWN).and_then(decode) {
         Some(record) => record.restore(&mut snapshot),
         None => warnings.push(format!("its stream of Apple's facts ({APPLE_FACTS_STREAM:#x}) is unreadable")),
     }

@@ -151,11 +151,6 @@ impl<'a> Decoder<'a> {
         self.optional(Self::text)
     }
 
-    /// All that is left.
-    pub(super) fn rest(&self) -> &'a [u8] {
-        self.0
-    }
-
     /// At most `most` elements with their number in front. No room is made before they are there: an element may take many
     /// times as many bytes in memory.
     pub(super) fn list<T>(

@@ -22,7 +22,8 @@ mod tests;
 mod texts;
 mod threads;
 
-use crate::minidump::{FormatError, is_exact};
+use crate::minidump::is_exact;
+use crate::soft_errors;
 use bytes::{Decoder, Encoder};
 use images::ImageRecord;
 use memory::PlanRecord;
@@ -61,6 +62,11 @@ mod section {
     pub const HOLE_TABLE: u64 = 16;
 }
 
+/// Reads soft errors, as the caller of [`AppleRecord::decode`] does it: `None` when they are damaged.
+///
+/// They are JSON. What only writes dumps has nothing below it that reads JSON, but what reads dumps has that anyway.
+pub type ReadSoftErrors = fn(json: &[u8]) -> Option<Vec<SoftError>>;
+
 /// A record that was read.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct AppleRecord {
@@ -96,7 +102,7 @@ pub(crate) struct Core<'a> {
 }
 
 /// The record of a core but for its end, which [`hole_table`] makes.
-pub(crate) fn beside_commands(snapshot: &Snapshot, core: &Core<'_>) -> Result<Vec<u8>, FormatError> {
+pub(crate) fn beside_commands(snapshot: &Snapshot, core: &Core<'_>) -> Vec<u8> {
     let mut to = start(snapshot);
     let mut names = Names::default();
     if let Some(exception) = &snapshot.exception {
@@ -115,12 +121,11 @@ pub(crate) fn beside_commands(snapshot: &Snapshot, core: &Core<'_>) -> Result<Ve
     to.section(section::NAMES, names.encode());
     to.section(section::ANNOTATIONS, texts::annotations(&snapshot.annotations));
     to.section(section::HANDLES, texts::handles(&snapshot.handles));
-    let errors: Vec<&SoftError> = snapshot.soft_errors.iter().chain(core.left_out).collect();
     let mut json = Encoder::default();
-    json.raw(&serde_json::to_vec(&errors)?);
+    json.raw(&soft_errors::json(&snapshot.soft_errors, core.left_out));
     to.section(section::SOFT_ERRORS, json);
     to.section(section::PLAN, memory::plan(core.plan));
-    Ok(to.finish())
+    to.finish()
 }
 
 /// The end of the record of a core that has a table of holes. It is as long for all offsets.
@@ -172,7 +177,7 @@ impl AppleRecord {
     /// Reads a record, as foreign input: what is in it is bounded, and takes memory only for what is there. `None` when it is
     /// damaged, or of another version.
     #[must_use]
-    pub fn decode(bytes: &[u8]) -> Option<Self> {
+    pub fn decode(bytes: &[u8], read_soft_errors: ReadSoftErrors) -> Option<Self> {
         let mut from = Decoder::new(bytes);
         if u32::from_le_bytes(from.array()?) != APPLE_RECORD_VERSION {
             return None;
@@ -180,7 +185,12 @@ impl AppleRecord {
         let mut record = Self::default();
         while !from.is_empty() {
             let tag = from.number()?;
-            record.take(tag, &mut Decoder::new(from.bytes()?))?;
+            let contents = from.bytes()?;
+            if tag == section::SOFT_ERRORS {
+                record.soft_errors = read_soft_errors(contents)?;
+            } else {
+                record.take(tag, &mut Decoder::new(contents))?;
+            }
         }
         Some(record)
     }
@@ -203,7 +213,6 @@ impl AppleRecord {
             section::REGIONS => self.regions = regions::read(from)?,
             section::ANNOTATIONS => self.annotations = texts::read_annotations(from)?,
             section::HANDLES => self.handles = texts::read_handles(from)?,
-            section::SOFT_ERRORS => self.soft_errors = serde_json::from_slice(from.rest()).ok()?,
             section::PLAN => self.plan = memory::read_plan(from)?,
             section::HOLE_TABLE => self.hole_table = Some(memory::read_hole_table(from)?),
             _ => {}

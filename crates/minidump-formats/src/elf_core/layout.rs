@@ -118,7 +118,7 @@ pub fn layout<'a>(
     let first = threads(snapshot).next();
     let process_notes = process_notes(snapshot, first, page_size, &mut soft_errors);
     let mut last_notes = extended_layout(snapshot);
-    last_notes.extend(own_notes(snapshot, plan, &soft_errors)?);
+    last_notes.extend(own_notes(snapshot, plan, &soft_errors));
 
     // How many segments there are does not depend on where the memory lies.
     let count = segments(&snapshot.regions, block.ranges(), 0).len() as u64 + 1;

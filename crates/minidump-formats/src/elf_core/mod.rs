@@ -16,6 +16,7 @@
 
 mod amd64;
 mod elf;
+mod facts;
 mod fields;
 mod file_note;
 mod layout;

@@ -1,14 +1,13 @@
 //! Notes of our own, of the owner [`OWNER`]. Their types are the stream types of the minidump, so a text has the same
 //! number in both formats.
 
+use super::facts::facts;
 use super::note::Notes;
 use crate::minidump::{FormatError, HOLE_TABLE_STREAM, HoleLocator};
+use crate::{json, soft_errors};
 use minidump_common::format::MINIDUMP_STREAM_TYPE;
-use minidump_snapshot::{
-    LinuxFacts, MemoryPlan, Module, ModuleId, Process, Purpose, Snapshot, SoftError, Thread,
-};
+use minidump_snapshot::{LinuxFacts, MemoryPlan, Snapshot, SoftError};
 use scroll::Pwrite;
-use serde_json::{Value, json};
 
 /// Owner's name in the notes of our own, with its terminating NUL.
 pub const OWNER: &[u8] = b"minidump-writer\0";
@@ -26,19 +25,14 @@ pub const FACTS_NOTE: u32 = 0x4d44_0010;
 const LOCATOR_NOTE_SIZE: usize = 12 + 16 + 24;
 
 /// All but the locator of the hole table.
-pub(crate) fn own_notes(
-    snapshot: &Snapshot,
-    plan: &MemoryPlan,
-    encoded: &[SoftError],
-) -> Result<Vec<u8>, FormatError> {
+pub(crate) fn own_notes(snapshot: &Snapshot, plan: &MemoryPlan, encoded: &[SoftError]) -> Vec<u8> {
     let mut notes = Notes::default();
-    let errors: Vec<&SoftError> = snapshot.soft_errors.iter().chain(encoded).collect();
-    push(&mut notes, SOFT_ERRORS_NOTE, &serde_json::to_vec(&errors)?);
-    push(&mut notes, FACTS_NOTE, &serde_json::to_vec(&facts(snapshot, plan)?)?);
+    push(&mut notes, SOFT_ERRORS_NOTE, &soft_errors::json(&snapshot.soft_errors, encoded));
+    push(&mut notes, FACTS_NOTE, &json::text(&facts(snapshot, plan)));
     for (kind, text) in snapshot.linux.iter().flat_map(texts) {
         push(&mut notes, kind.into(), text);
     }
-    Ok(notes.finish())
+    notes.finish()
 }
 
 /// The note that tells where the table of holes lies.
@@ -72,74 +66,4 @@ fn texts(facts: &LinuxFacts) -> impl Iterator<Item = (MINIDUMP_STREAM_TYPE, &[u8
         (MINIDUMP_STREAM_TYPE::LinuxMaps, &facts.maps),
     ];
     texts.into_iter().filter_map(|(kind, text)| Some((kind, text.as_deref()?)))
-}
-
-fn facts(snapshot: &Snapshot, plan: &MemoryPlan) -> Result<Value, FormatError> {
-    let full_memory = plan.ranges().iter().any(|range| range.purpose == Purpose::Full);
-    let dso_debug = snapshot.linux.as_ref().and_then(|facts| facts.dso_debug.as_ref());
-    Ok(json!({
-        "version": 1,
-        "captured_at_us": snapshot.captured_at_us,
-        "blamed_thread": snapshot.blamed_thread,
-        "process": process(&snapshot.process),
-        "system": serde_json::to_value(&snapshot.system)?,
-        "exception": serde_json::to_value(&snapshot.exception)?,
-        "threads": snapshot.threads.iter().map(thread).collect::<Vec<_>>(),
-        "modules": snapshot.modules.iter().map(module).collect::<Vec<_>>(),
-        "annotations": snapshot.annotations,
-        "full_memory": full_memory,
-        "dso_debug": serde_json::to_value(dso_debug)?,
-    }))
-}
-
-fn process(process: &Process) -> Value {
-    json!({
-        "pid": process.pid,
-        "parent_pid": process.parent_pid,
-        "uid": process.uid,
-        "executable": process.executable.as_deref().map(String::from_utf8_lossy),
-        "start_us": process.start_time_us,
-        "user_us": process.user_time_us,
-        "kernel_us": process.kernel_time_us,
-    })
-}
-
-fn thread(thread: &Thread) -> Value {
-    json!({
-        "id": thread.id,
-        "name": thread.name.as_deref().map(String::from_utf8_lossy),
-        "registers": thread.cpu.is_some(),
-        "state": thread.state,
-        "priority": thread.priority,
-        "affinity": thread.affinity,
-        "start_us": thread.times.map(|times| times.start_us),
-        "user_us": thread.times.map(|times| times.user_us),
-        "kernel_us": thread.times.map(|times| times.kernel_us),
-        "thread_pointer": thread.thread_pointer,
-    })
-}
-
-fn module(module: &Module) -> Value {
-    let id = module.id.as_ref().map(|id| hexadecimal(id.as_bytes()));
-    let is_build_id = matches!(module.id, Some(ModuleId::BuildId(_)));
-    json!({
-        "base": module.base,
-        "size": module.size,
-        "path": String::from_utf8_lossy(&module.path),
-        "soname": module.soname,
-        "version": module.version.map(|version| [version.major, version.minor, version.patch, version.build]),
-        "build_id": id.as_ref().filter(|_| is_build_id),
-        "text_hash": id.as_ref().filter(|_| !is_build_id),
-        "is_main": module.is_main,
-        "deleted": module.deleted,
-    })
-}
-
-fn hexadecimal(bytes: &[u8]) -> String {
-    let mut digits = String::with_capacity(bytes.len() * 2);
-    for byte in bytes {
-        let nibble = |value: u8| char::from_digit(value.into(), 16).unwrap_or_default();
-        digits.extend([nibble(byte >> 4), nibble(byte & 15)]);
-    }
-    digits
 }

@@ -119,7 +119,7 @@ pub fn layout<'a>(
     let places_of_threads = threads.places(snapshot.threads.len());
     let besides =
         Core { plan, places: &places_of_threads, lists_images: known.images, left_out: &soft_errors };
-    let own = OwnNote(beside_commands(snapshot, &besides)?);
+    let own = OwnNote(beside_commands(snapshot, &besides));
     let notes_end = notes.next_offset().saturating_add(own.size(holes));
     let places = place(notes_end, &block, holes)
         .ok_or(FormatError::OutOfReach { offset: notes_end, size: block.size() })?;

@@ -2,8 +2,8 @@
 
 use super::mach_o::{NOTE_COMMAND_SIZE, note_command};
 use crate::elf_core::Fields;
+use crate::json::{self, Object};
 use minidump_snapshot::{Snapshot, Thread};
-use serde_json::json;
 
 /// Alignment of the contents in the file, in bytes.
 pub(crate) const ALIGNMENT: u64 = 16;
@@ -62,9 +62,9 @@ pub(crate) fn address_bits(snapshot: &Snapshot) -> Option<Vec<u8>> {
 
 /// The threads' ids, one for each `LC_THREAD`, in their order: with another number LLDB would ignore all of them.
 pub(crate) fn process<'a>(threads: impl Iterator<Item = &'a Thread>) -> Vec<u8> {
-    let thread = |thread: &Thread| json!({ "thread_id": thread_id(thread) });
-    let text = json!({ "threads": threads.map(thread).collect::<Vec<_>>() });
-    text.to_string().into_bytes()
+    let threads: Vec<_> =
+        threads.map(|thread| Object::default().field("thread_id", thread_id(thread))).collect();
+    json::text(&Object::default().field("threads", threads))
 }
 
 /// With all its bits, where they are known.

@@ -55,13 +55,6 @@ pub enum FormatError {
         #[from]
         source: scroll::Error,
     },
-    /// Soft errors or facts could not be turned into JSON.
-    #[error("the JSON of soft errors or facts could not be encoded: {source}")]
-    Json {
-        /// What the encoder said.
-        #[from]
-        source: serde_json::Error,
-    },
     /// The output refused the dump.
     #[error("the dump could not be written: {source}")]
     Output {

@@ -3,6 +3,7 @@
 
 mod any_snapshot;
 mod build;
+mod facts_json;
 mod file;
 mod large;
 mod memory;

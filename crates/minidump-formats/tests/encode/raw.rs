@@ -1,6 +1,12 @@
 //! A file looked at byte by byte, where the reader crate does not look.
 
 use minidump::{Minidump, MinidumpStream};
+use minidump_formats::apple_record::AppleRecord;
+
+/// The record in `bytes`.
+pub fn decode(bytes: &[u8]) -> Option<AppleRecord> {
+    AppleRecord::decode(bytes, |json| serde_json::from_slice(json).ok())
+}
 
 pub struct Raw {
     pub bytes: Vec<u8>,

@@ -3,14 +3,13 @@
 use crate::any_snapshot::{any_plan, any_snapshot};
 use crate::apple::{any_mac_snapshot, any_pair};
 use crate::build::{bytes_at, encode_from, full_source, write};
-use crate::raw::Raw;
+use crate::raw::{Raw, decode};
 use minidump::{
     Minidump, MinidumpCrashpadInfo, MinidumpException, MinidumpHandleDataStream, MinidumpMacBootargs,
     MinidumpMacCrashInfo, MinidumpMemoryInfoList, MinidumpMemoryList, MinidumpModuleList, MinidumpRawContext,
     MinidumpSystemInfo, MinidumpThreadList, MinidumpThreadNames, Module as _, UnifiedMemoryList,
 };
 use minidump_common::format::CONTEXT_AMD64;
-use minidump_formats::apple_record::AppleRecord;
 use minidump_formats::minidump::{APPLE_FACTS_STREAM, LayoutOptions, layout};
 use minidump_snapshot::cpu::Amd64State;
 use minidump_snapshot::{
@@ -210,7 +209,7 @@ fn check_apple(raw: &Raw, snapshot: &Snapshot) -> Result<(), TestCaseError> {
         prop_assert_eq!(found.thread().copied().unwrap_or(0), expected.thread);
     }
     let Some(place) = raw.find(APPLE_FACTS_STREAM) else { return Ok(()) };
-    let record: AppleRecord = AppleRecord::decode(raw.slice(place)).unwrap();
+    let record = decode(raw.slice(place)).unwrap();
     let mut restored = snapshot.clone();
     restored.process = Process { pid: restored.process.pid, ..Process::default() };
     restored.apple = facts.map(|facts| AppleFacts {

@@ -131,8 +131,9 @@ proptest! {
         // The parser checks bounds, order and overlaps.
         let core = encode_from(&snapshot, &plan);
 
-        let metadata: serde_json::Value =
-            serde_json::from_slice(&core.note("process metadata").unwrap().contents).unwrap();
+        let text = String::from_utf8(core.note("process metadata").unwrap().contents.clone()).unwrap();
+        let metadata: serde_json::Value = serde_json::from_str(&text).unwrap();
+        prop_assert_eq!(metadata.to_string(), text, "as serde_json writes it");
         let ids = metadata["threads"].as_array().unwrap().iter().map(|thread| thread["thread_id"].as_u64().unwrap());
         let ip = |sets: &Vec<crate::parse::Registers>| match &sets[0] {
             (6, registers) => word64(registers, 32 * 8),

@@ -4,8 +4,9 @@ use crate::build::{
     amd64_registers, amd64_thread, arm64_registers, empty, empty_amd64, encode, encode_from, image, module,
     region, segment, thread,
 };
+use crate::parse::decode;
 use crate::restore::restored;
-use minidump_formats::apple_record::{APPLE_RECORD_VERSION, AppleRecord};
+use minidump_formats::apple_record::APPLE_RECORD_VERSION;
 use minidump_formats::macho_core::OWN_NOTE;
 use minidump_snapshot::cpu::DebugRegisters;
 use minidump_snapshot::{
@@ -32,10 +33,10 @@ fn its_owner_fits_the_field_and_its_version_is_told() {
 #[test]
 fn another_version_is_not_read() {
     let mut note = encode(&empty()).note(OWN_NOTE).unwrap().contents.clone();
-    assert!(AppleRecord::decode(&note).is_some());
+    assert!(decode(&note).is_some());
     note[0] += 1;
-    assert!(AppleRecord::decode(&note).is_none());
-    assert!(AppleRecord::decode(br#"{"version":1}"#).is_none());
+    assert!(decode(&note).is_none());
+    assert!(decode(br#"{"version":1}"#).is_none());
 }
 
 #[test]

@@ -3,6 +3,11 @@
 
 use minidump_formats::apple_record::AppleRecord;
 
+/// The record in `bytes`.
+pub fn decode(bytes: &[u8]) -> Option<AppleRecord> {
+    AppleRecord::decode(bytes, |json| serde_json::from_slice(json).ok())
+}
+
 /// A note.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Note {
@@ -151,7 +156,7 @@ impl Core {
 
     /// The note of our own.
     pub fn own(&self) -> AppleRecord {
-        AppleRecord::decode(&self.note("minidump-writer").unwrap().contents).unwrap()
+        decode(&self.note("minidump-writer").unwrap().contents).unwrap()
     }
 
     /// Offset and capacity of the table of holes.

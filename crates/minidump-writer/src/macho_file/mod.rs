@@ -71,7 +71,8 @@ fn own_record(commands: &Commands, file: &InputFile, errors: &mut Vec<SoftError>
     let owner = OWN_NOTE.as_bytes();
     let is_there = commands.notes.iter().any(|note| note.owner == owner);
     let note = commands.note(file, owner, notes::MAX_NOTE);
-    let record = note.and_then(|note| AppleRecord::decode(&note)).filter(AppleRecord::is_whole);
+    let decode = |note: Vec<u8>| AppleRecord::decode(&note, |json| serde_json::from_slice(json).ok());
+    let record = note.and_then(decode).filter(AppleRecord::is_whole);
     if is_there && record.is_none() {
         let message = "the note with the facts of the core is cut off or damaged";
         errors.push(SoftError::new(Stage::Target, message));

@@ -36,7 +36,8 @@ pub fn facts(streams: &Streams<'_>) -> AppleFacts {
 /// Adds what only this program tells. A record that is damaged is as good as none.
 pub fn restore(streams: &Streams<'_>, snapshot: &mut Snapshot) {
     let bytes = streams.get(APPLE_FACTS_STREAM).filter(|bytes| bytes.len() <= MAX_OWN_RECORD);
-    if let Some(record) = bytes.and_then(|bytes| AppleRecord::decode(&bytes)) {
+    let decode = |bytes: Vec<u8>| AppleRecord::decode(&bytes, |json| serde_json::from_slice(json).ok());
+    if let Some(record) = bytes.and_then(decode) {
         record.restore(snapshot);
     }
 }

@@ -1,4 +1,5 @@
 use crate::minidump::{FormatError, MDRawDirectory, MemoryWriter, SectionWriter};
+use crate::soft_errors;
 use minidump_common::format::MINIDUMP_STREAM_TYPE;
 use minidump_snapshot::SoftError;
 
@@ -12,8 +13,7 @@ pub(crate) struct SoftErrorsSection<'a> {
 
 impl SectionWriter for SoftErrorsSection<'_> {
     fn write_section(&self, buffer: &mut MemoryWriter) -> Result<MDRawDirectory, FormatError> {
-        let all: Vec<&SoftError> = self.captured.iter().chain(self.encoded).collect();
-        let json = serde_json::to_vec(&all)?;
+        let json = soft_errors::json(self.captured, self.encoded);
         buffer.align(4);
         Ok(MDRawDirectory { stream_type: self.section_type(), location: buffer.write_bytes(&json)? })
     }

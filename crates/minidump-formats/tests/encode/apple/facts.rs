@@ -2,7 +2,7 @@
 
 use super::build::{arm64_thread, dylib, facts, image, mac, shared_cache};
 use crate::build::{empty, encode, plan, region};
-use minidump_formats::apple_record::AppleRecord;
+use crate::raw::decode;
 use minidump_formats::minidump::{APPLE_FACTS_STREAM, LayoutOptions, layout};
 use minidump_snapshot::{
     AppleFacts, AppleThread, Cpu, FaultState, MachSegment, Module, Process, Protection, Purpose, Region,
@@ -33,7 +33,7 @@ fn told(snapshot: &Snapshot) -> Snapshot {
     let mut told = mac(Cpu::Arm64, vec![Thread::new(1)]);
     told.modules = vec![Module { soname: None, ..snapshot.modules[0].clone() }];
     told.regions = vec![Region { name: vec![], kind: RegionKind::Anonymous, ..snapshot.regions[0].clone() }];
-    AppleRecord::decode(encode(snapshot).content(APPLE_FACTS_STREAM)).unwrap().restore(&mut told);
+    decode(encode(snapshot).content(APPLE_FACTS_STREAM)).unwrap().restore(&mut told);
     told
 }
 
@@ -83,7 +83,7 @@ fn it_tells_where_segments_lie_and_what_regions_are() {
 fn nothing_is_lost_between_record_and_snapshot() {
     let snapshot = rich();
     let raw = encode(&snapshot);
-    let record: AppleRecord = AppleRecord::decode(raw.content(APPLE_FACTS_STREAM)).unwrap();
+    let record = decode(raw.content(APPLE_FACTS_STREAM)).unwrap();
     let mut restored = snapshot.clone();
     restored.apple = None;
     restored.threads[0].apple = None;
