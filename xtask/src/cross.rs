@@ -8,11 +8,11 @@ pub mod apple;
 pub mod windows;
 
 use crate::{
-    places, setup,
+    minidumper, places, setup,
     shell::{self, Outcome},
 };
 use std::{
-    fs,
+    fs, iter,
     path::{Path, PathBuf},
     process::Command,
 };
@@ -53,14 +53,16 @@ const CASES: &[Case] = &[
 /// Fails when a package does not compile for one of its targets.
 pub fn check() -> Outcome {
     let mut failed = Vec::new();
-    for case in CASES {
-        let outcome = match command(case) {
+    let cases = CASES.iter().map(|case| (case.target, command(case)));
+    let minidumper = iter::once_with(|| ("minidumper for Windows", minidumper_for_windows()));
+    for (what, command) in cases.chain(minidumper) {
+        let outcome = match command {
             Ok(mut command) => shell::run(&mut command),
             Err(failure) => shell::missing(failure.to_string()),
         };
         if let Err(failure) = outcome {
             eprintln!("xtask: {failure}");
-            failed.push(case.target);
+            failed.push(what);
         }
     }
     if failed.is_empty() {
@@ -68,6 +70,14 @@ pub fn check() -> Outcome {
     } else {
         Err(format!("not checked or not compiling: {}", failed.join(", ")).into())
     }
+}
+
+/// The published minidumper, on top of our writer.
+fn minidumper_for_windows() -> Outcome<Command> {
+    let mut command = windows::cargo("check", WINDOWS)?;
+    command.arg("--manifest-path").arg(minidumper::manifest());
+    command.args(["--package", "minidumper", "--package", "crash-handler"]);
+    Ok(command)
 }
 
 /// Builds the program for Windows. Returns where it is.
