@@ -50,7 +50,7 @@ const TASKS: &[Task] = &[
     #[cfg(target_os = "linux")]
     Task {
         name: "bench",
-        arguments: "[quick|full|smoke|memory|crash|run|report]",
+        arguments: "[quick|full|smoke|memory|crash|run|windows|report]",
         run: bench::run,
         help: "measure dumps against the published crate, gcore, and the least that has to be done",
     },

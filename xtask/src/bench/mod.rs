@@ -28,6 +28,7 @@ mod table;
 pub mod target;
 mod units;
 mod verdict;
+mod windows;
 
 use crate::{
     places,
@@ -48,6 +49,10 @@ pub fn run(arguments: &[String]) -> Outcome {
         "crash" => return crash::run(arguments.rest(), arguments.ours.as_deref()),
         "memory" => return memory::run(arguments.rest(), arguments.ours.as_deref()),
         "run" => return slowdown::run(arguments.rest(), arguments.ours.as_deref()),
+        "windows" => {
+            arguments.no_more()?;
+            return windows::run();
+        }
         "report" => return document::write(&measured()?),
         _ => {}
     }

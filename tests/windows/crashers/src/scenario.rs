@@ -8,7 +8,7 @@ pub use crate::arguments::Arguments;
 
 /// Runs the scenario that the command line names.
 pub fn run() {
-    sys::be_silent();
+    sys::prepare();
     let mut words = std::env::args_os().skip(1);
     let name = words.next().and_then(|word| word.into_string().ok()).unwrap_or_default();
     let arguments = Arguments::new(words);

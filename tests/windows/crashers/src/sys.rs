@@ -29,8 +29,16 @@ pub const NOWHERE: usize = 0x4141_4141_4000;
 #[cfg(target_pointer_width = "32")]
 pub const NOWHERE: usize = 0x4141_4000;
 
-/// Has the system end this process without a window that asks somebody.
-pub fn be_silent() {
+/// Standard input and output. The system looks them up in the process parameters, which may be overwritten later.
+static INPUT: AtomicUsize = AtomicUsize::new(0);
+static OUTPUT: AtomicUsize = AtomicUsize::new(0);
+
+/// Has the system end this process without a window that asks somebody, and looks up what the conversation needs.
+pub fn prepare() {
+    for (name, place) in [(STD_INPUT_HANDLE, &INPUT), (STD_OUTPUT_HANDLE, &OUTPUT)] {
+        // SAFETY: it takes a number.
+        place.store(unsafe { GetStdHandle(name) }.expose_provenance(), Ordering::Release);
+    }
     // SAFETY: it takes a number.
     unsafe { SetErrorMode(SEM_FAILCRITICALERRORS | SEM_NOGPFAULTERRORBOX) };
 }
@@ -82,15 +90,8 @@ pub fn write_line(line: &str) {
         let mut written = 0;
         let length = u32::try_from(rest.len()).unwrap_or(u32::MAX);
         // SAFETY: the pointer and the length describe `rest`; the count is written to a local.
-        let done = unsafe {
-            WriteFile(
-                GetStdHandle(STD_OUTPUT_HANDLE),
-                rest.as_ptr(),
-                length,
-                &raw mut written,
-                ptr::null_mut(),
-            )
-        };
+        let done =
+            unsafe { WriteFile(handle(&OUTPUT), rest.as_ptr(), length, &raw mut written, ptr::null_mut()) };
         if done == 0 {
             exit_now(3);
         }
@@ -104,9 +105,7 @@ pub fn read_line() -> Option<String> {
     loop {
         let (mut byte, mut count) = (0u8, 0);
         // SAFETY: one byte is read into `byte`.
-        let done = unsafe {
-            ReadFile(GetStdHandle(STD_INPUT_HANDLE), &raw mut byte, 1, &raw mut count, ptr::null_mut())
-        };
+        let done = unsafe { ReadFile(handle(&INPUT), &raw mut byte, 1, &raw mut count, ptr::null_mut()) };
         match (done, count, byte) {
             (0, ..) | (_, 0, _) => return None,
             (_, _, b'\n') => return String::from_utf8(line).ok(),
@@ -124,7 +123,11 @@ fn never() -> HANDLE {
         assert!(!event.is_null(), "CreateEventW: {}", io::Error::last_os_error());
         EVENT.store(event.expose_provenance(), Ordering::Release);
     }
-    ptr::with_exposed_provenance_mut(EVENT.load(Ordering::Acquire))
+    handle(&EVENT)
+}
+
+fn handle(place: &AtomicUsize) -> HANDLE {
+    ptr::with_exposed_provenance_mut(place.load(Ordering::Acquire))
 }
 
 /// Sets `ready` to one and waits for ever, in the calling function.

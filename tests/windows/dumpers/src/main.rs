@@ -1,6 +1,7 @@
 //! Dumps processes of Windows through the library, as an application does that embeds it.
 //!
-//! `windows-dumper repeat PID COUNT` dumps a process so often and tells after each tenth what it holds itself.
+//! `windows-dumper repeat PID COUNT` dumps a process so often and tells after each tenth what it holds itself; `dump WAY PID FILE`
+//! dumps one by our own capture or by dbghelp; `turns PID FILE` does so by the way that each line of standard input names.
 #![expect(clippy::panic, reason = "whatever goes wrong shall end it loudly")]
 
 #[cfg(not(windows))]
@@ -12,6 +13,8 @@ fn main() {
 mod held;
 #[cfg(windows)]
 mod repeat;
+#[cfg(windows)]
+mod ways;
 
 #[cfg(windows)]
 fn main() {
@@ -19,6 +22,8 @@ fn main() {
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     match words.as_slice() {
         ["repeat", pid, count] => repeat::repeat(number(pid), number(count)),
+        ["dump", way, pid, file] => ways::dump(way, number(pid), file),
+        ["turns", pid, file] => ways::turns(number(pid), file),
         other => panic!("unknown words {other:?}"),
     }
 }

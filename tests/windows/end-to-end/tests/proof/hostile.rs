@@ -32,7 +32,6 @@ macro_rules! damages {
 }
 
 damages! {
-    no_list_of_modules: "null";
     a_list_of_modules_that_is_nowhere: "nowhere";
     a_list_of_modules_at_an_odd_place: "odd";
     a_list_of_modules_in_the_kernel: "kernel";
@@ -41,9 +40,25 @@ damages! {
     a_list_of_modules_that_is_cut: "cut";
     modules_whose_names_are_nowhere: "names";
     modules_that_are_nowhere: "bases";
-    modules_without_end: "sizes";
     parameters_that_are_nowhere: "parameters";
     all_of_it: "all";
+}
+
+/// The headers in memory tell the right size.
+#[test]
+fn modules_whose_sizes_the_loader_has_wrong_have_the_right_ones() {
+    let sane = machine::start(&["threads", "1"]);
+    let target = machine::start(&["loader", "sizes"]);
+    let dump = machine::dump(&target);
+    assert_useful(&target, &dump);
+    assert_eq!(dump.modules(), machine::dump(&sane).modules());
+}
+
+/// A program that is being started has no list.
+#[test]
+fn without_a_list_of_modules_there_are_the_images_in_memory() {
+    let target = machine::start(&["loader", "null"]);
+    assert_useful(&target, &machine::dump(&target));
 }
 
 #[test]

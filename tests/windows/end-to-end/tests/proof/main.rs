@@ -14,6 +14,7 @@
 
 mod contents;
 mod crashes;
+mod dbghelp;
 mod handles;
 mod harmless;
 mod hostile;

@@ -44,14 +44,22 @@ fn sanitising_keeps_what_unwinding_needs_and_nothing_else() {
 #[test]
 fn values_with_secret_names_are_blanked_unless_they_are_asked_for() {
     let Some(target) = secrets("values_with_secret_names_are_blanked") else { return };
-    let kept = machine::dump_with(&target, ["--keep-environ"]);
+    let all = |more: &[&str]| machine::dump_with(&target, ["--memory", "full"].iter().chain(more));
+    let kept = all(&["--keep-environ"]);
     assert!(holds(&kept.bytes, &wide(&format!("DEPLOY_API_TOKEN={TOKEN}"))), "the environment is there");
-    let by_default = machine::dump(&target);
+    let by_default = all(&[]);
     assert!(holds(&by_default.bytes, &wide("DEPLOY_API_TOKEN=")), "the name stays");
     assert!(holds(&by_default.bytes, &wide(&format!("INNOCENT={PLAIN}"))), "other values stay");
-    assert!(!tells(&by_default, TOKEN), "the value is nowhere");
-    let full = machine::dump_with(&target, ["--memory", "full"]);
-    assert!(!holds(&full.bytes, &wide(&format!("DEPLOY_API_TOKEN={TOKEN}"))), "nor in all memory");
+    assert!(!holds(&by_default.bytes, &wide(&format!("DEPLOY_API_TOKEN={TOKEN}"))), "the value does not");
+}
+
+#[test]
+fn a_dump_of_the_stacks_has_no_environment() {
+    let Some(target) = secrets("a_dump_of_the_stacks_has_no_environment") else { return };
+    let dump = machine::dump(&target);
+    for secret in [TOKEN, PLAIN] {
+        assert!(!tells(&dump, secret), "{secret} is in the dump");
+    }
 }
 
 #[test]
@@ -60,9 +68,7 @@ fn with_the_right_options_no_secret_is_anywhere_in_the_file() {
     let (_, text) = pattern(&target.facts["text"]);
     let open = machine::dump_with(&target, ["--keep-environ"]);
     assert!(holds(&open.bytes, &text), "the secret of the stack is in an open dump");
-    for secret in [ARGUMENT, TOKEN, PLAIN] {
-        assert!(tells(&open, secret), "{secret} is in an open dump");
-    }
+    assert!(tells(&open, ARGUMENT), "the command line is in an open dump");
     let closed = machine::dump_with(&target, ["--sanitize", "--omit", "cmdline,environ"]);
     assert!(!holds(&closed.bytes, &text), "the secret of the stack is in the dump");
     for secret in [ARGUMENT, TOKEN, PLAIN] {

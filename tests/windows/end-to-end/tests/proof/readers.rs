@@ -66,9 +66,10 @@ fn lldb_shows_the_same_threads_registers_and_frames() {
     for parked in target.parked() {
         let thread = threads.iter().find(|thread| thread.tid == parked.tid).unwrap();
         assert!(thread.frames[0].contains("ntdll.dll"), "{:?}", thread.frames);
-        for (function, address, bytes) in &parked.frames {
-            let read = format!("memory read --format x --size 8 --count 1 {address:#x}");
-            let shown = lldb_run(&lldb, &machine::crasher_here(), &dump, &[read]);
+        let reads = parked.frames.iter();
+        let reads = reads.map(|(_, address, _)| format!("memory read -f x -s 8 -c 1 {address:#x}"));
+        let shown = lldb_run(&lldb, &machine::crasher_here(), &dump, &reads.collect::<Vec<_>>());
+        for (function, _, bytes) in &parked.frames {
             let word = u64::from_le_bytes(bytes[..8].try_into().unwrap());
             assert!(shown.contains(&format!("{word:#018x}")), "{function} of {}: {shown}", parked.name);
         }
