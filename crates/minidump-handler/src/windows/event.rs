@@ -53,6 +53,7 @@ impl Event {
     }
 
     /// Whether it is set; one that resets is not any more afterwards.
+    #[cfg(test)]
     pub fn is_set(&self) -> bool {
         wait([self.0.as_handle()], Some(Duration::ZERO)) == Waited::For(0)
     }

@@ -168,7 +168,7 @@ fn a_mailbox_without_the_challenge_is_nobodys() {
 fn accounts_that_are_none_fail_and_the_program_is_served_on() {
     with_server(|name, events| {
         let (mut program, [request, _, settled, failed]) = Program::registered(name);
-        let mut ask = |program: &Program| {
+        let ask = |program: &Program| {
             assert!(!program.mailbox.is_empty());
             request.set();
             assert_eq!(wait([failed.as_handle(), settled.as_handle()], Some(SOON)), Waited::For(0));

@@ -272,4 +272,5 @@ impl Segments {
 }
 
 #[cfg(test)]
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod tests;
