@@ -179,7 +179,9 @@ impl Compiler {
         command.args([subcommand, "--locked", "--target", target]);
         command.env("CARGO_TARGET_DIR", folder());
         if let Self::FromSource(rustc) = self {
-            command.arg("-Zbuild-std=std,panic_abort,panic_unwind");
+            // Test programs link with one crate more.
+            let test = if subcommand == "test" { ",test" } else { "" };
+            command.arg(format!("-Zbuild-std=std,panic_abort,panic_unwind{test}"));
             // Building the standard library is an unstable feature; this opens it on a stable compiler.
             command.env("RUSTC", rustc).env("RUSTC_BOOTSTRAP", "1");
             command.env_remove("RUSTC_WRAPPER");

@@ -3,6 +3,7 @@
 //! Each of the two bitnesses has a Wine of its own: the system's for 64 bits, and one in a small Debian of 32 bits.
 
 mod i386;
+mod unit_tests;
 pub mod wine;
 
 use crate::{
@@ -63,6 +64,9 @@ pub fn build(architecture: &str) -> Outcome<std::path::PathBuf> {
 fn test(architecture: &str, folder: &Path, wine: &Wine) -> Outcome {
     let programs = wine.admit(folder, PROGRAMS.iter().map(|(_, program)| *program))?;
     let _server = wine.serve()?;
+    if architecture == "x86_64" {
+        timed("x86_64: tests of the crates", || unit_tests::run(wine))?;
+    }
     let mut tests = shell::cargo();
     tests.args(["test", "--locked", "--package", "windows-end-to-end", "--features", "proof"]);
     wine.apply(&mut tests);
