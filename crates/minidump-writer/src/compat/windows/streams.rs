@@ -60,7 +60,7 @@ pub fn breakpad_info(requester: u32) -> Result<Stream, Error> {
 
 /// What is missing from the dump, as all dumps of this crate tell it: JSON, in a stream that readers know.
 ///
-/// Written by hand: with `serde_json` below it, `minidumper` does not compile for Windows (docs/compatibility.md).
+/// Written by hand: with `serde_json` below it, `minidumper` does not compile for Windows (docs/architecture.md).
 pub fn registers_missing(message: &str, thread: u32, address: Option<u64>) -> Stream {
     let address = address.map(|address| format!(",\"address\":{address}")).unwrap_or_default();
     let message = escaped(message);
