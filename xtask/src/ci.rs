@@ -37,6 +37,9 @@ const CHECKS: &[(&str, Check)] = &[
     ("test", tests),
 ];
 
+/// Checks that run only where somebody names them: they take more time than a change has.
+const BY_NAME: &[(&str, Check)] = &[("windows32", windows_32_bits)];
+
 /// The check with which programs that later ones use begin to be built: what links our own programs keeps one processor busy
 /// for minutes.
 const PREFETCH_WITH: &str = "dist";
@@ -62,15 +65,16 @@ fn prefetched() {
 
 /// Runs all checks, or those that are named, and says which failed.
 pub fn run(wanted: &[String]) -> Outcome {
-    let names = || CHECKS.iter().map(|(name, _)| *name);
+    let known = || CHECKS.iter().chain(BY_NAME);
+    let names = || known().map(|(name, _)| *name);
     if let Some(unknown) = wanted.iter().find(|name| !names().any(|known| known == name.as_str())) {
         let names: Vec<&str> = names().collect();
         return Err(format!("there is no check '{unknown}'; there are: {}", names.join(", ")).into());
     }
     let mut rows = Vec::new();
-    for (name, check) in
-        CHECKS.iter().filter(|(name, _)| wanted.is_empty() || wanted.iter().any(|one| one == name))
-    {
+    let all = if wanted.is_empty() { CHECKS } else { &[] };
+    let named = known().filter(|(name, _)| wanted.iter().any(|one| one == name));
+    for (name, check) in all.iter().chain(named) {
         if wanted.is_empty() && *name == PREFETCH_WITH {
             prefetch();
         }
@@ -199,6 +203,16 @@ fn windows() -> Outcome {
 
 #[cfg(not(target_os = "linux"))]
 fn windows() -> Outcome {
+    Ok(())
+}
+
+#[cfg(target_os = "linux")]
+fn windows_32_bits() -> Outcome {
+    crate::windows::check_32_bits()
+}
+
+#[cfg(not(target_os = "linux"))]
+fn windows_32_bits() -> Outcome {
     Ok(())
 }
 
