@@ -104,7 +104,32 @@ pub fn inner_wait(seed: u32, parked: &Parked) -> u64 {
     let pattern = Pattern::new(seed, 0);
     parked.tell(0, &pattern);
     parked.tid.store(sys::thread_id(), Ordering::Release);
+    #[cfg(windows)]
     sys::wait_for_ever(&parked.ready);
+    // By a system call of our own, so that the thread stands here and not in a C library without frame pointers; and not in a
+    // function of `sys`, because debuggers show one also where it was inlined.
+    // SAFETY: FUTEX_WAIT reads the word that rdi points to, a static; the store goes to an atomic that outlives the
+    // call. rax, rcx and r11 are what the system call changes.
+    #[cfg(not(windows))]
+    unsafe {
+        std::arch::asm!(
+            "mov dword ptr [{ready}], 1",
+            "2:",
+            "mov eax, {futex}",
+            "syscall",
+            "cmp dword ptr [rdi], 0",
+            "je 2b",
+            ready = in(reg) parked.ready.as_ptr(),
+            futex = const libc::SYS_futex,
+            in("rdi") sys::NEVER.as_ptr(),
+            in("rsi") libc::FUTEX_WAIT | libc::FUTEX_PRIVATE_FLAG,
+            in("rdx") 0,
+            in("r10") 0,
+            out("rax") _,
+            out("rcx") _,
+            out("r11") _,
+        );
+    }
     pattern.address()
 }
 

@@ -1,6 +1,5 @@
 //! Thin wrappers over the system calls that the scenarios share.
 
-use std::arch::asm;
 use std::ffi::{CString, c_int, c_ulong, c_void};
 use std::io;
 use std::os::unix::ffi::OsStrExt as _;
@@ -15,8 +14,8 @@ const GS_BASE: u64 = 0x1234_5678_9000;
 const ARCH_SET_GS: u64 = 0x1001;
 const ARCH_GET_FS: u64 = 0x1003;
 
-/// Never changes: whoever waits for it waits for ever.
-static NEVER: AtomicU32 = AtomicU32::new(0);
+/// Never changes: whoever waits for it waits for ever, as [`chain`](crate::chain) does.
+pub static NEVER: AtomicU32 = AtomicU32::new(0);
 
 /// Lets any process of the same user trace this one, where the Yama security module would forbid it.
 pub fn allow_tracers() {
@@ -76,34 +75,6 @@ pub fn input_is_ready() -> bool {
     let mut poll = libc::pollfd { fd: 0, events: libc::POLLIN, revents: 0 };
     // SAFETY: one pollfd is passed, and it outlives the call.
     unsafe { libc::poll(&raw mut poll, 1, 0) == 1 }
-}
-
-/// Sets `ready` to one and waits for ever, by a system call of our own: so the thread stands in the calling function and not in
-/// a C library without frame pointers.
-#[inline(always)]
-#[expect(clippy::inline_always, reason = "the thread shall stand in the function that calls this")]
-pub fn wait_for_ever(ready: &AtomicU32) {
-    // SAFETY: FUTEX_WAIT reads the word that rdi points to, a static; the store goes to an atomic that outlives the
-    // call. rax, rcx and r11 are what the system call changes.
-    unsafe {
-        asm!(
-            "mov dword ptr [{ready}], 1",
-            "2:",
-            "mov eax, {futex}",
-            "syscall",
-            "cmp dword ptr [rdi], 0",
-            "je 2b",
-            ready = in(reg) ready.as_ptr(),
-            futex = const libc::SYS_futex,
-            in("rdi") NEVER.as_ptr(),
-            in("rsi") libc::FUTEX_WAIT | libc::FUTEX_PRIVATE_FLAG,
-            in("rdx") 0,
-            in("r10") 0,
-            out("rax") _,
-            out("rcx") _,
-            out("r11") _,
-        );
-    }
 }
 
 /// `length` bytes of fresh private memory that can be read and written.
