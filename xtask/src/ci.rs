@@ -38,7 +38,7 @@ const CHECKS: &[(&str, Check)] = &[
 ];
 
 /// Checks that run only where somebody names them: they take more time than a change has.
-const BY_NAME: &[(&str, Check)] = &[("windows32", windows_32_bits)];
+const BY_NAME: &[(&str, Check)] = &[("windows32", windows_32_bits), ("windows-long", windows_long)];
 
 /// The check with which programs that later ones use begin to be built: what links our own programs keeps one processor busy
 /// for minutes.
@@ -203,6 +203,16 @@ fn windows() -> Outcome {
 
 #[cfg(not(target_os = "linux"))]
 fn windows() -> Outcome {
+    Ok(())
+}
+
+#[cfg(target_os = "linux")]
+fn windows_long() -> Outcome {
+    crate::windows::check_long()
+}
+
+#[cfg(not(target_os = "linux"))]
+fn windows_long() -> Outcome {
     Ok(())
 }
 

@@ -7,26 +7,27 @@ use crate::{
     cross, places, setup,
     shell::{self, Doing, Outcome},
 };
-use std::{fs, path::Path};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 /// Makes it, where that can be done.
 pub fn ready() -> Outcome<Wine> {
     let root = places::root().join(places::tools()).join("i386");
-    // The file is the last thing that is made.
-    let runner = root.join("wine-below");
-    if !runner.is_file() {
+    if !root.is_dir() {
         setup::debian_i386(&root)?;
-        write_runner(&root, "wineserver-below", "/usr/bin/wineserver")?;
-        write_runner(&root, "wine-below", "/usr/bin/wine")?;
     }
+    let runner = write_runner(&root, "i386-wine", "/usr/bin/wine")?;
+    let server = write_runner(&root, "i386-wineserver", "/usr/bin/wineserver")?;
     if shell::answer(shell::program(&runner).arg("--version").current_dir(&root)).is_none() {
         return Err("programs of 32 bits, or private mounts, are not allowed here".into());
     }
-    Wine::below(&root, runner, root.join("wineserver-below"))
+    Wine::below(&root, runner, server)
 }
 
-/// Writes a script that runs `program` below `root`, in the folder that it is started in.
-fn write_runner(root: &Path, name: &str, program: &str) -> Outcome {
+/// Writes a script that runs `program` below `root`, in the folder that it is started in. It lies beside `root`.
+fn write_runner(root: &Path, name: &str, program: &str) -> Outcome<PathBuf> {
     let script = format!(
         r#"#!/bin/sh
 exec unshare --mount sh -c '
@@ -38,7 +39,8 @@ exec unshare --mount sh -c '
 "#,
         root.display()
     );
-    let path = root.join(name);
+    let path = root.with_file_name(name);
     fs::write(&path, script).doing(path.display())?;
-    cross::make_executable(&path).doing(path.display())
+    cross::make_executable(&path).doing(path.display())?;
+    Ok(path)
 }

@@ -14,7 +14,7 @@ const PATIENCE: &str = "900";
 
 /// Which tests: package, features, and what follows. Tests of dbghelp are among those with the programs: Wine's takes its time.
 const TESTS: &[&[&str]] = &[
-    &["--package", "minidump-writer", "--lib", "--", "sys::", "windows_process::"],
+    &["--package", "minidump-writer", "--lib", "--", "sys::", "windows_process::", "--test-threads=1"],
     &["--package", "minidump-handler", "--features", "client,supervisor", "--lib", "--test", "windows"],
 ];
 

@@ -1,9 +1,9 @@
 //! The target is as it was before, whatever becomes of the dumper; and the dumper itself does not grow.
 
 use crate::machine;
-use end_to_end::Target;
 use end_to_end::process::{self, Guarded};
 use end_to_end::target::number;
+use end_to_end::{Target, needs};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::process::Stdio;
@@ -65,7 +65,9 @@ fn suspend_counts_are_as_before_when_the_dumper_is_killed() {
     let folder = tempfile::tempdir().unwrap();
     let start = || {
         let mut dumper = machine::dumper();
-        dumper.current_dir(folder.path()).args(["dump", &machine::pid(&target), "-o", "x.dmp"]);
+        // Wine's server falls over a list of handles that is asked for while another process has none, as at its birth.
+        let arguments = ["dump", &machine::pid(&target), "-o", "x.dmp", "--omit", "handle-data"];
+        dumper.current_dir(folder.path()).args(arguments);
         Guarded::start(dumper.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()))
     };
     let begin = std::time::Instant::now();
@@ -89,6 +91,9 @@ fn suspend_counts_are_as_before_when_the_dumper_is_killed() {
 
 #[test]
 fn a_thousand_dumps_leave_neither_handles_nor_memory_behind() {
+    if !machine::is_wide() {
+        return needs::not_here("a_thousand_dumps_leave_neither", "it is done with the programs of 64 bits");
+    }
     let target = machine::start(&["threads", "4"]);
     let mut dumper = machine::command("windows-dumper.exe");
     let mut dumper = Target::start_command(dumper.args(["repeat", &machine::pid(&target), "1000"]));
