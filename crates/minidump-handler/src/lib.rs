@@ -52,4 +52,5 @@ pub mod supervisor;
 #[cfg(all(any(target_os = "linux", target_os = "android"), target_arch = "x86_64"))]
 mod wake;
 #[cfg(windows)]
+#[cfg_attr(not(feature = "client"), expect(dead_code, reason = "the half of programs that ask"))]
 mod windows;
