@@ -31,7 +31,7 @@ pub fn check() -> Outcome {
     check_one("x86_64", Wine::ready, &["--skip", LONG])
 }
 
-/// The test that takes minutes alone.
+/// What takes minutes.
 pub fn check_long() -> Outcome {
     check_one("x86_64", Wine::ready, &[LONG])
 }
@@ -71,9 +71,12 @@ pub fn build(architecture: &str) -> Outcome<std::path::PathBuf> {
 fn test(architecture: &str, folder: &Path, wine: &Wine, words: &[&str]) -> Outcome {
     let programs = wine.admit(folder, PROGRAMS.iter().map(|(_, program)| *program))?;
     let _server = wine.serve()?;
-    if words.contains(&"--skip") {
-        timed("x86_64: tests of the crates", || unit_tests::run(wine))?;
-    }
+    let of_crates = match words {
+        [] => &[],
+        [LONG] => unit_tests::LONG_TESTS,
+        _ => unit_tests::TESTS,
+    };
+    timed(&format!("{architecture}: tests of the crates"), || unit_tests::run(wine, of_crates))?;
     let mut tests = shell::cargo();
     tests.args(["test", "--locked", "--package", "windows-end-to-end", "--features", "proof"]);
     // One after the other: Wine 8's server falls over a list of handles, which a dump asks for, while another process has none, as at
