@@ -28,11 +28,11 @@ fn files_that_are_no_dumps_are_refused_in_the_same_words() {
 }
 
 #[test]
-fn a_capture_is_refused_there_in_one_sentence() {
+fn a_process_that_is_not_there_is_refused_in_one_sentence() {
     let folder = TempDir::new().unwrap();
     let left = Host::Foreign.run(folder.path(), &["dump", "1", "-o", "out"], None);
     assert_eq!(left.code, Some(1));
-    assert!(left.complaint.contains("there is no back end for"), "{}", left.complaint);
+    assert!(left.complaint.contains("there is no process 1"), "{}", left.complaint);
     assert_eq!(left.complaint.lines().count(), 1, "{}", left.complaint);
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
 }
