@@ -34,7 +34,7 @@ exec unshare --mount sh -c '
     mount --rbind /proc "$0/proc" || exit 125
     inside=${{PWD#"$0"}}
     [ "$inside" != "$PWD" ] || inside=/
-    PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root exec chroot "$0" /usr/bin/env --chdir="${{inside:-/}}" {program} "$@"
+    PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root TMPDIR=/tmp exec chroot "$0" /usr/bin/env --chdir="${{inside:-/}}" {program} "$@"
 ' '{}' "$@"
 "#,
         root.display()
